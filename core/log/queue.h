@@ -1,0 +1,73 @@
+/*
+ * A consume queue: units of 20 bytes, one per message of a queue (ConsumeQueue of 5.3.3):
+ *   8 commit log offset | 4 record size | 8 tagsCode
+ * Index i is at byte 20 * i. All [core].
+ */
+#ifndef LOG_QUEUE_H
+#define LOG_QUEUE_H
+
+#include "base/list.h"
+#include "base/slice.h"
+#include <mosaic/store.h>
+
+#define QUEUE_UNIT_BYTES 20
+
+struct log;
+
+struct queue_unit {
+	uint64_t phys_offset;
+	uint32_t size;
+	int64_t tags_code;
+};
+
+struct queue {
+	struct log *log;
+	struct mosaic_stream *stream;
+	char *topic;
+	uint32_t topic_len;
+	int32_t queue_id;
+	int64_t min_offset; /* first index whose record still exists */
+	int64_t max_offset; /* next index to be assigned */
+	int64_t visible;    /* next index consumers may not see yet */
+	uint64_t max_phys;  /* end of the last record with a unit here */
+	void *polls;        /* the broker's held pulls, NULL when none */
+};
+
+static inline struct mosaic_slice queue_topic(const struct queue *q)
+{
+	return slice(q->topic, q->topic_len);
+}
+
+static inline void queue_unit_decode(const uint8_t *p, struct queue_unit *unit)
+{
+	unit->phys_offset = 0;
+	for (int i = 0; i < 8; i++)
+		unit->phys_offset = unit->phys_offset << 8 | p[i];
+	unit->size = (uint32_t)p[8] << 24 | (uint32_t)p[9] << 16 | (uint32_t)p[10] << 8 | p[11];
+	unit->tags_code = 0;
+	for (int i = 12; i < 20; i++)
+		unit->tags_code = (int64_t)((uint64_t)unit->tags_code << 8 | p[i]);
+}
+
+/* Units from `index`: as mosaic_store_ops.read; read->len is a multiple of QUEUE_UNIT_BYTES, at most
+ * n units. 0, MOSAIC_PENDING or E_NOTFOUND (outside [min, max)). */
+int queue_read(struct queue *q, int64_t index, uint32_t n, struct mosaic_read *read);
+void queue_unpin(struct queue *q, struct mosaic_read *read);
+
+/*
+ * Offset by store time (SEARCH_OFFSET_BY_TIMESTAMP; semantics of 5.3.3): asynchronous, because the
+ * records it looks at may be cold.
+ */
+struct queue_search {
+	struct mosaic_req req; /* done(): status 0 and offset set */
+	int64_t timestamp_ms;
+	bool upper; /* UPPER instead of LOWER */
+	int64_t offset;
+	struct queue *queue; /* private from here */
+	int64_t low, high;
+	struct mosaic_read read;
+};
+/* 0: answered at once; MOSAIC_PENDING: done() will run. */
+int queue_search(struct queue *q, struct queue_search *search);
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * A peer: one connection seen from the core, with both directions of the protocol on it. Requests of
+ * the other side go to the owner's handler; answers to ours find their call by opaque.
+ *
+ * Life: made when the transport accepts or connects, referenced by whoever may still answer on it,
+ * freed when the connection is closed and the last reference is gone. Answering on a closed peer is
+ * allowed and does nothing. All [core].
+ */
+#ifndef RPC_PEER_H
+#define RPC_PEER_H
+
+#include "base/host.h"
+#include "base/list.h"
+#include "wire/header.h"
+#include <mosaic/transport.h>
+
+struct peer;
+struct request;
+
+/* What the owner of a listener or an outgoing connection hears. */
+struct peer_handler {
+	void *ctx;
+	/* A request (not a response). The request and its slices die when this returns, unless
+	 * request_keep(). */
+	void (*request)(void *ctx, struct request *req);
+	/* All requests of one read have been given: release gates, tell the flush plugin. May be NULL. */
+	void (*burst_end)(void *ctx, struct peer *peer);
+	/* The connection is gone; peer->service is still there. May be NULL. */
+	void (*closed)(void *ctx, struct peer *peer);
+};
+
+struct peer {
+	uint32_t magic;
+	uint32_t refs;
+	struct mosaic_conn *conn; /* NULL once closed */
+	const struct mosaic_transport_ops *ops;
+	const struct mosaic_host *host;
+	const struct peer_handler *handler;
+	struct mosaic_address address;
+	void *service;     /* the handler's own state for this peer, e.g. the broker's client entry */
+	struct list calls; /* struct call, waiting for an answer */
+	struct list link;  /* in the owner's list of peers */
+	uint64_t last_heard_ns;
+	int32_t next_opaque;
+};
+
+/* Events for struct mosaic_listener / mosaic_connect: user must be the struct peer. */
+extern const struct mosaic_conn_events peer_conn_events;
+
+struct peer *peer_create(const struct mosaic_host *host, const struct mosaic_transport_ops *ops,
+			 struct mosaic_conn *conn, const struct mosaic_address *address,
+			 const struct peer_handler *handler);
+struct peer *peer_ref(struct peer *peer);
+void peer_unref(struct peer *peer);
+static inline bool peer_is_open(const struct peer *peer) { return peer->conn != NULL; }
+/* Closes the connection (flush: what is already written still leaves). closed() comes later. */
+void peer_close(struct peer *peer, bool flush, const char *why);
+
+/* A listener that makes a peer of each connection. Storage is the caller's. */
+struct peer_listener {
+	struct mosaic_listener listener; /* set address and max_frame */
+	const struct mosaic_host *host;
+	const struct mosaic_transport_ops *ops;
+	const struct peer_handler *handler;
+	struct list peers; /* struct peer.link of open connections */
+	uint32_t n_peers, max_peers; /* above max_peers a connection is refused with a log line */
+};
+NODISCARD int peer_listen(struct peer_listener *pl, struct mosaic_transport *transport,
+			  struct mosaic_error *err);
+
+#endif

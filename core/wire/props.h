@@ -1,0 +1,70 @@
+/*
+ * Message properties as text: name \1 value \2 name \1 value \2 ... (MessageDecoder, 5.3.3).
+ * A piece shorter than 3 bytes is ignored, name and value must both be non-empty, the trailing \2 may
+ * be missing, of a repeated name the last one wins.
+ */
+#ifndef WIRE_PROPS_H
+#define WIRE_PROPS_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+#define PROPS_MAX 32767 /* bytes on disk: a signed short */
+
+/* Well-known names. */
+#define PROP_KEYS "KEYS"
+#define PROP_TAGS "TAGS"
+#define PROP_WAIT "WAIT"
+#define PROP_DELAY "DELAY"
+#define PROP_RETRY_TOPIC "RETRY_TOPIC"
+#define PROP_REAL_TOPIC "REAL_TOPIC"
+#define PROP_REAL_QUEUE_ID "REAL_QID"
+#define PROP_TRAN_MSG "TRAN_MSG"
+#define PROP_ORIGIN_MESSAGE_ID "ORIGIN_MESSAGE_ID"
+#define PROP_MSG_REGION "MSG_REGION"
+#define PROP_TRACE_ON "TRACE_ON"
+#define PROP_CLUSTER "CLUSTER"
+#define PROP_UNIQ_KEY "UNIQ_KEY"
+#define PROP_POP_CK "POP_CK"
+#define PROP_MAX_RECONSUME_TIMES "MAX_RECONSUME_TIMES"
+
+struct props_iter {
+	const uint8_t *at, *end;
+};
+
+static inline struct props_iter props_iter(struct mosaic_slice props)
+{
+	return (struct props_iter){ props.ptr, props.ptr + props.len };
+}
+
+/* The next valid pair; false at the end. */
+bool props_next(struct props_iter *it, struct mosaic_slice *name, struct mosaic_slice *value);
+/* The value of a name (last one wins); ptr NULL when absent. */
+struct mosaic_slice props_find(struct mosaic_slice props, const char *name);
+
+/*
+ * A set of properties being edited: parse, put, remove, then written in the order in which Java's
+ * HashMap with 128 buckets would hold them (store.md: files are then equal byte for byte).
+ */
+#define PROPS_MAX_COUNT 512 /* pairs; a message with more is refused */
+
+struct props_edit {
+	uint32_t count;
+	struct {
+		struct mosaic_slice name, value;
+		uint32_t bucket_hash; /* h ^ h >>> 16 of Java's hashCode */
+		uint32_t order;       /* insertion */
+	} pairs[PROPS_MAX_COUNT];
+};
+
+/* 0, or MOSAIC_E_LIMIT when there are more than PROPS_MAX_COUNT pairs. Names and values borrow. */
+NODISCARD int props_edit_parse(struct props_edit *edit, struct mosaic_slice props);
+/* Sets or replaces (a replaced pair keeps its place, as in a Java map). 0 or MOSAIC_E_LIMIT. */
+NODISCARD int props_edit_put(struct props_edit *edit, struct mosaic_slice name,
+			     struct mosaic_slice value);
+void props_edit_remove(struct props_edit *edit, const char *name);
+struct mosaic_slice props_edit_find(const struct props_edit *edit, const char *name);
+/* Appends the text to out, each pair ended by \2. */
+void props_edit_write(struct props_edit *edit, struct buf *out);
+
+#endif
