@@ -29,6 +29,12 @@ struct request {
 struct ticket ticket_keep(const struct ticket *ticket);
 void ticket_drop(struct ticket *ticket);
 
+/* One row of a service's table: request code -> handler. `service` is the service's own struct. */
+struct request_row {
+	int32_t code;
+	void (*handle)(void *service, struct request *req);
+};
+
 /* A copy of a request on the heap, with its own frame and a reference to its peer. NULL when memory
  * is out. kept->bytes is what it weighs, for bounds. */
 struct kept_request {
