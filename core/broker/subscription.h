@@ -20,6 +20,12 @@ struct subscription {
 NODISCARD int subscription_init(struct subscription *sub, struct mosaic_slice topic,
 				struct mosaic_slice expression, struct mosaic_slice type,
 				int64_t version);
+/* Keeps an expression of a type that nobody here can evaluate: it matches nothing. */
+void subscription_init_opaque(struct subscription *sub, struct mosaic_slice topic,
+			      struct mosaic_slice expression, struct mosaic_slice type,
+			      int64_t version);
+/* The tags of an expression one by one, trimmed, empty ones skipped; *at starts at 0. */
+bool subscription_next_tag(struct mosaic_slice expression, size_t *at, struct mosaic_slice *tag);
 void subscription_fini(struct subscription *sub);
 static inline bool subscription_matches(const struct subscription *sub, int64_t tags_code)
 {

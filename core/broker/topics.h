@@ -6,6 +6,7 @@
 #define BROKER_TOPICS_H
 
 #include "broker/broker.h"
+#include "wire/json.h"
 
 #define TOPIC_NAME_MAX 127
 #define TOPIC_QUEUES_MAX 65536
@@ -19,12 +20,15 @@ struct topic {
 	char *attributes; /* JSON object text, "{}" */
 	uint32_t n_queues; /* length of queues: max(read, write) at some time */
 	struct queue **queues; /* filled on first use */
+	uint64_t changed_at;   /* topics.n_changes when it was last changed: what NameServers need */
+	struct stats_item *puts; /* owned by stats.c, NULL before the first send */
 };
 
 struct topics {
 	struct broker *broker;
 	struct map table; /* name -> struct topic */
 	struct data_version version;
+	uint64_t n_changes; /* since boot; never 0 after topics_add_system */
 };
 
 struct topics *topics_create(struct broker *b);
@@ -47,20 +51,31 @@ struct topic_settings {
 	const char *attributes; /* NULL: keep */
 };
 struct topic *topics_set(struct topics *t, struct mosaic_slice name, const struct topic_settings *s);
+/* All topics count as changed: brokerPermission is part of what NameServers are told. */
+void topics_touch_all(struct topics *t);
 /* Deletes config, queues with their files and offsets. */
 void topics_delete(struct topics *t, struct mosaic_slice name);
 /* The system topics of a booting broker (semantics of 5.3.3). */
 void topics_add_system(struct topics *t);
 bool topic_name_is_system(const struct broker *b, struct mosaic_slice name);
+/* The names of all system topics, also of those that are made on demand. */
+void topics_each_system_name(const struct broker *b,
+			     void (*each)(void *ctx, struct mosaic_slice name), void *ctx);
+/* Legal characters of topics and groups: ^[%|a-zA-Z0-9_-]+$ */
+bool name_is_legal(struct mosaic_slice name);
 /* Producers may not send to these (SCHEDULE_TOPIC_XXXX ...). */
 bool topic_name_is_forbidden(struct mosaic_slice name);
 /* NULL when the name is well-formed, else RocketMQ's remark (code 29). */
 const char *topic_name_check(struct mosaic_slice name);
 
+/* A topic as RocketMQ's TopicConfig, its permission cut to `perm_mask`. */
+void topic_write(const struct topic *topic, int32_t perm_mask, struct json_writer *w);
+void data_version_write(const struct data_version *v, struct json_writer *w);
+void data_version_read(struct data_version *v, const json_t *object);
+
 /* config/topics.json; topics_load returns 0 or E_CORRUPT with *err. */
 void topics_save(const struct topics *t, struct buf *out);
 int topics_load(struct topics *t, struct mosaic_slice text, struct mosaic_error *err);
-
 
 /* Handlers. */
 void topic_on_update(void *broker, struct request *req);      /* 17 */
