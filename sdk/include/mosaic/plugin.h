@@ -39,7 +39,8 @@ enum mosaic_option_flags {
 	MOSAIC_O_REQUIRED = 1u << 0,
 	MOSAIC_O_SECRET = 1u << 1,
 	MOSAIC_O_RELOADABLE = 1u << 2,
-	MOSAIC_O_DEPRECATED = 1u << 3
+	MOSAIC_O_DEPRECATED = 1u << 3,
+	MOSAIC_O_EXPOSURE = 1u << 4 /* a duration: so long may acknowledged data be at risk */
 };
 
 /* One option. The host checks the JSON against this table and fills the plugin's struct. */
