@@ -10,9 +10,10 @@
 #include "wire/header.h"
 
 /*
- * Storage is the caller's until done(). status: 0 (response and body are set, valid during done),
- * MOSAIC_E_TIMEOUT, MOSAIC_E_CLOSED (the connection broke or could not be made), MOSAIC_E_AGAIN (the
- * other side does not read), MOSAIC_E_CANCELED.
+ * Storage is the caller's until done(); zero it before the first use, then set done and data. status:
+ * 0 (response and body are set, valid during done), MOSAIC_E_TIMEOUT, MOSAIC_E_CLOSED (the connection
+ * broke), MOSAIC_E_LIMIT (the fields did not fit the room asked for; nothing was sent),
+ * MOSAIC_E_CANCELED.
  */
 struct call {
 	struct list link;
@@ -31,9 +32,12 @@ struct call_writer {
 	struct header_writer w;
 	struct peer *peer;
 	int32_t opaque;
-	uint32_t room;
+	uint32_t body_room;
 };
 
+/* room: HEADER_ROOM and HEADER_FIELD_ROOM of each field (CALL_ROOM does for a handful of short ones);
+ * body_room: the most that call_end will be given. */
+#define CALL_ROOM 512
 /* false: the peer is closed or does not read; nothing must be put. */
 bool call_begin(struct call_writer *cw, struct peer *peer, int32_t code, bool oneway, uint32_t room,
 		uint32_t body_room);
@@ -58,11 +62,15 @@ struct dialer {
 	struct mosaic_transport *transport;
 	const struct peer_handler *handler; /* requests that come back on these connections */
 	struct map links;                   /* address -> struct dial_link */
-	bool closing;
+	bool is_closing;
 };
 
+#define DIAL_PERIOD_NS SECOND_NS /* between two attempts for one address */
+
+/* Storage is the caller's until done(); zero it before the first use. */
 struct dial_wait {
 	struct list link;
+	struct mosaic_timer timer;
 	/* peer is NULL on failure, and why says what happened. Borrowed. */
 	void (*done)(struct dial_wait *wait, struct peer *peer, const char *why);
 	void *data;
@@ -70,9 +78,12 @@ struct dial_wait {
 
 void dialer_init(struct dialer *d, const struct mosaic_host *host,
 		 const struct mosaic_transport_ops *ops, struct mosaic_transport *transport,
-		 const struct peer_handler *handler);
-/* done() may run inside the call when the connection is open. */
+		 const struct peer_handler *handler); /* handler may be NULL: all requests get code 3 */
+/* done() runs inside the call when the connection is open, cannot be tried or the dialer is closing.
+ * After timeout_ns without a connection it gets NULL. */
 void dialer_get(struct dialer *d, const char *address, uint64_t timeout_ns, struct dial_wait *wait);
+/* The wait ends without done(). No-op when it is not waiting. */
+void dialer_cancel(struct dialer *d, struct dial_wait *wait);
 /* The open peer of an address, or NULL; makes no attempt. */
 struct peer *dialer_peek(struct dialer *d, const char *address);
 /* Closes every connection; waiting callers get NULL. The dialer is empty when their closed() ran. */

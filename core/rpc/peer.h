@@ -15,6 +15,7 @@
 #include <mosaic/transport.h>
 
 struct peer;
+struct peer_listener;
 struct request;
 
 /* What the owner of a listener or an outgoing connection hears. */
@@ -32,7 +33,7 @@ struct peer_handler {
 struct peer {
 	uint32_t magic;
 	uint32_t refs;
-	struct mosaic_conn *conn; /* NULL once closed */
+	struct mosaic_conn *conn; /* NULL while connecting and from peer_close on */
 	const struct mosaic_transport_ops *ops;
 	const struct mosaic_host *host;
 	const struct peer_handler *handler;
@@ -40,6 +41,8 @@ struct peer {
 	void *service;     /* the handler's own state for this peer, e.g. the broker's client entry */
 	struct list calls; /* struct call, waiting for an answer */
 	struct list link;  /* in the owner's list of peers */
+	struct peer_listener *listener; /* that accepted it, else NULL */
+	struct list held;  /* the service's: requests of this peer that it holds */
 	uint64_t last_heard_ns;
 	int32_t next_opaque;
 };
@@ -47,13 +50,18 @@ struct peer {
 /* Events for struct mosaic_listener / mosaic_connect: user must be the struct peer. */
 extern const struct mosaic_conn_events peer_conn_events;
 
+/* The reference it returns is the connection's: closed() drops it. conn is NULL for an outgoing
+ * connection that is not there yet; then peer_connected tells it, or peer_unref ends it. */
 struct peer *peer_create(const struct mosaic_host *host, const struct mosaic_transport_ops *ops,
 			 struct mosaic_conn *conn, const struct mosaic_address *address,
 			 const struct peer_handler *handler);
+void peer_connected(struct peer *peer, struct mosaic_conn *conn,
+		    const struct mosaic_address *address);
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer *peer);
 static inline bool peer_is_open(const struct peer *peer) { return peer->conn != NULL; }
-/* Closes the connection (flush: what is already written still leaves). closed() comes later. */
+/* Closes the connection (flush: what is already written still leaves). From now on nothing is read or
+ * written; waiting calls break and the handler's closed() runs later. No-op on a closed peer. */
 void peer_close(struct peer *peer, bool flush, const char *why);
 
 /* A listener that makes a peer of each connection. Storage is the caller's. */

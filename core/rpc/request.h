@@ -52,16 +52,20 @@ void kept_request_free(struct kept_request *kept);
 struct reply {
 	struct header_writer w;
 	struct peer *peer;
-	uint32_t room;
+	int32_t opaque;
+	uint32_t body_room;
 };
 
 /* room: bytes for header and fields, REPLY_ROOM for a handful of short ones; body_room: bytes for a
- * body that is written behind the header by reply_end_copy. */
+ * body that is written behind the header by reply_end_copy. Fields that do not fit turn the answer
+ * into code 1 and an error line in the log: reckon with HEADER_ROOM and HEADER_FIELD_ROOM. */
 #define REPLY_ROOM 512
 bool reply_begin(struct reply *r, const struct ticket *to, int32_t code, uint32_t room,
 		 uint32_t body_room);
 void reply_end(struct reply *r);                                      /* no body */
 void reply_end_copy(struct reply *r, struct mosaic_slice body);       /* body copied */
+/* Body copied from pieces; their sum must not pass the body_room of reply_begin. */
+void reply_end_gather(struct reply *r, const struct mosaic_slice *pieces, uint32_t n_pieces);
 /* Body as spans (linked by next, in order) that the transport writes without a copy; body_len is
  * their sum. Their release() runs in any case. */
 void reply_end_spans(struct reply *r, struct mosaic_out_span *first, uint32_t body_len);
