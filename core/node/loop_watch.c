@@ -1,0 +1,39 @@
+#include "node/loop_watch.h"
+
+void loop_watch_init(struct loop_watch *watch, uint64_t now_ns, uint64_t idle_ns)
+{
+	loop_watch_reset(watch);
+	watch->last_ns = now_ns;
+	watch->last_idle_ns = idle_ns;
+}
+
+void loop_watch_turn(struct loop_watch *watch, uint64_t now_ns, uint64_t idle_ns)
+{
+	uint64_t passed = now_ns - watch->last_ns;
+	uint64_t idle = idle_ns - watch->last_idle_ns;
+	uint64_t busy = passed > idle ? passed - idle : 0; /* the two clocks are read one after the other */
+
+	watch->last_ns = now_ns;
+	watch->last_idle_ns = idle_ns;
+	hist_add(&watch->turns, busy);
+	if (busy > LOOP_STALL_NS)
+		watch->stalls++;
+}
+
+struct loop_stats loop_watch_stats(const struct loop_watch *watch)
+{
+	return (struct loop_stats){
+		.turns = watch->turns.count,
+		.stalls = watch->stalls,
+		.p50_ns = hist_quantile(&watch->turns, 0.5),
+		.p99_ns = hist_quantile(&watch->turns, 0.99),
+		.max_ns = watch->turns.max,
+		.busy_ns = watch->turns.sum,
+	};
+}
+
+void loop_watch_reset(struct loop_watch *watch)
+{
+	hist_reset(&watch->turns);
+	watch->stalls = 0;
+}
