@@ -7,7 +7,10 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#undef fail /* cmocka.h's macro would hide the member */
 
 struct fixture {
 	struct logger logger;
