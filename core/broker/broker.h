@@ -3,7 +3,7 @@
  * consumer retry needs). No sockets, no files, no clock: peers come from core/rpc, bytes go to
  * core/log, time comes from the host. All [core].
  *
- * A request enters through broker_rows (core/node looks the code up and calls the handler). Files:
+ * A request enters through broker_rows and control_rows (core/node looks the code up and calls the handler). Files:
  *   send.c      10 310 320         checks, auto-created topics, append, gate, answer
  *   pull.c      11 361             checks, queue -> units -> spans, answer
  *   hold.c                         long polls: hold, wake, time out
@@ -77,6 +77,7 @@ struct broker {
 	struct registrar *registrar;
 	struct docs *docs;
 	struct sends *sends;       /* send.c: parked requests, pool of waiting answers */
+	struct pulls *pulls;       /* pull.c: pool of answers that are being written */
 	struct holds *holds;       /* hold.c */
 	struct schedule *schedule; /* schedule.c */
 	struct broker_stats *stats;
@@ -84,7 +85,8 @@ struct broker {
 	int64_t boot_ms;
 };
 
-/* Rows for core/node's table; n_rows long. service is the struct broker. */
+/* Rows for core/node's table: sending and pulling; everything else is in control_rows.h. service is
+ * the struct broker. */
 extern const struct request_row broker_rows[];
 extern const uint32_t broker_n_rows;
 

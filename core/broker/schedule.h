@@ -16,6 +16,8 @@ struct schedule *schedule_create(struct broker *b);
 void schedule_start(struct schedule *s);
 void schedule_stop(struct schedule *s);
 void schedule_destroy(struct schedule *s);
+/* A delayed message was stored in this queue of the schedule topic. */
+void schedule_arrived(struct schedule *s, const struct queue *queue);
 /* Milliseconds of a level (1..DELAY_LEVELS; above is cut to the last). */
 int64_t schedule_delay_ms(int32_t level);
 void schedule_save(const struct schedule *s, struct buf *out);

@@ -1,0 +1,608 @@
+/*
+ * One pull, read top to bottom:
+ *
+ *   pull_on_message   fields of the header
+ *   pull_check        broker, group, topic, queue, subscription
+ *   pull_collect      units of the queue that match -> runs of bytes of the commit log
+ *   pull_pin          the runs are lent by the store
+ *   pull_answer       header, then the lent bytes, without a copy when they are large
+ *
+ * Failure modes: a refused check answers with RocketMQ's code and remark; cold data keeps the request
+ * and runs it again when the store has fetched it; nothing there holds the pull (hold.c).
+ */
+#include "broker/pulls.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "broker/clients.h"
+#include "broker/groups.h"
+#include "broker/offsets.h"
+#include "broker/stats.h"
+#include "broker/topics.h"
+#include "wire/codes.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum pull_sys_flag {
+	PULL_COMMIT_OFFSET = 0x1,
+	PULL_SUSPEND = 0x2,
+	PULL_SUBSCRIPTION = 0x4,
+	PULL_CLASS_FILTER = 0x8,
+	PULL_LITE = 0x10
+};
+
+/* DefaultMessageStore.getMessage of 5.3.3: limits of one answer, by where the data is. */
+#define HOT_BYTES (256 * 1024)
+#define HOT_COUNT 32
+#define COLD_BYTES (64 * 1024)
+#define COLD_COUNT 8
+#define SCAN_UNITS_LEAST 800
+#define PULL_COUNT_MAX 32
+/* Answers up to this size are copied behind the header: cheaper than a span per message. */
+#define COPY_MAX 4096
+/* A pull whose data keeps going cold again is told to come again. */
+#define COLD_TRIES 8
+/* A run of bytes may be lent in several pieces. */
+#define PULL_PARTS (PULL_COUNT_MAX * 2)
+
+enum forbidden_type {
+	FORBIDDEN_BROKER = 1,
+	FORBIDDEN_GROUP = 2,
+	FORBIDDEN_TOPIC = 3,
+	FORBIDDEN_BROADCAST = 4,
+	FORBIDDEN_SUBSCRIPTION = 5
+};
+
+struct pull_range {
+	uint64_t at;
+	uint32_t len;
+};
+
+struct pull {
+	struct broker *b;
+	const struct request *req;
+	struct mosaic_slice group, topic, expression, type;
+	int32_t queue_id, max_count, sys_flag;
+	int64_t offset, commit_offset, suspend_ms, sub_version, max_bytes;
+	const struct group *group_config;
+	struct topic *topic_config;
+	const struct subscription *sub;
+	struct subscription own_sub; /* parsed from the header */
+	bool has_own_sub;
+	struct queue *queue;
+	bool may_hold;
+	uint32_t tries; /* how often it has waited for cold bytes */
+	/* result */
+	int32_t code;
+	const char *remark;
+	int64_t next;
+	uint32_t n_messages, bytes, n_ranges;
+	struct pull_range ranges[PULL_COUNT_MAX];
+};
+
+/*
+ * What outlives the call of a pull: bytes lent by the store, until the transport has written them, or
+ * the one read that pends, together with the request that will run again. Pooled.
+ */
+struct pull_work {
+	struct pull_work *next_free;
+	struct pulls *pulls;
+	struct kept_request *kept; /* waits for cold bytes */
+	bool may_hold;
+	uint32_t tries;
+	struct queue *cold_queue; /* the read that pends is of this queue; NULL: of the commit log */
+	struct mosaic_read units; /* of the consume queue */
+	uint32_t n_parts, n_unsent;
+	struct {
+		struct mosaic_out_span span;
+		struct mosaic_read read;
+	} parts[PULL_PARTS];
+};
+
+struct pulls {
+	struct broker *broker;
+	struct pull_work *free_works;
+	uint32_t n_works;
+};
+
+/* -- fields and refusals ----------------------------------------------------------------------- */
+
+static const char *pull_parse(struct pull *p, const struct header *h)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+		bool is_64;
+	} numbers[] = {
+		{ "queueId", offsetof(struct pull, queue_id), false },
+		{ "queueOffset", offsetof(struct pull, offset), true },
+		{ "maxMsgNums", offsetof(struct pull, max_count), false },
+		{ "sysFlag", offsetof(struct pull, sys_flag), false },
+		{ "commitOffset", offsetof(struct pull, commit_offset), true },
+		{ "suspendTimeoutMillis", offsetof(struct pull, suspend_ms), true },
+		{ "subVersion", offsetof(struct pull, sub_version), true },
+	};
+	p->group = header_str(h, "consumerGroup");
+	p->topic = header_str(h, "topic");
+	if (p->group.ptr == NULL)
+		return "consumerGroup";
+	if (p->topic.ptr == NULL)
+		return "topic";
+	for (uint32_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		char *at = (char *)p + numbers[i].offset;
+		int rc = numbers[i].is_64 ?
+				 header_i64(h, numbers[i].name, (int64_t *)(void *)at) :
+				 header_i32(h, numbers[i].name, (int32_t *)(void *)at);
+		if (rc != 0)
+			return numbers[i].name;
+	}
+	p->expression = header_str(h, "subscription");
+	p->type = header_str(h, "expressionType");
+	if (header_i64(h, "maxMsgBytes", &p->max_bytes) != 0)
+		p->max_bytes = INT32_MAX;
+	return NULL;
+}
+
+static bool pull_forbid(struct pull *p, enum forbidden_type type, const char *remark)
+{
+	struct reply r;
+	if (reply_begin(&r, &p->req->ticket, RES_NO_PERMISSION, REPLY_ROOM + 512, 0)) {
+		header_put_i64(&r.w, "forbiddenType", type);
+		header_put_remark(&r.w, slice_str(remark));
+		reply_end(&r);
+	}
+	return false;
+}
+
+/* -- checks ------------------------------------------------------------------------------------ */
+
+static bool pull_check_header_sub(struct pull *p)
+{
+	int rc = subscription_init(&p->own_sub, p->topic, p->expression, p->type, p->sub_version);
+	if (rc == MOSAIC_E_UNSUPPORTED) {
+		reply_remark(&p->req->ticket, RES_SYSTEM_ERROR,
+			     "The broker does not support consumer to filter message by %.*s",
+			     SLICE_ARG(p->type));
+		return false;
+	}
+	if (rc != 0) {
+		reply_remark(&p->req->ticket, RES_SUBSCRIPTION_PARSE_FAILED,
+			     "parse the consumer's subscription failed");
+		return false;
+	}
+	p->has_own_sub = true;
+	p->sub = &p->own_sub;
+	return true;
+}
+
+static bool pull_check_group_sub(struct pull *p)
+{
+	struct broker *b = p->b;
+	const struct ticket *to = &p->req->ticket;
+	const struct consumer_group *g = clients_consumers(b->clients, p->group);
+	if (g == NULL) {
+		reply_remark(to, RES_SUBSCRIPTION_NOT_EXIST,
+			     "the consumer's group info not exist" FAQ_SUFFIX);
+		return false;
+	}
+	if (!p->group_config->consume_broadcast_enable && g->model == MODEL_BROADCASTING)
+		return pull_forbid(p, FORBIDDEN_BROADCAST,
+				   "the consumer group cannot consume by broadcast way");
+	if (groups_is_forbidden(b->groups, p->group, p->topic))
+		return pull_forbid(p, FORBIDDEN_SUBSCRIPTION,
+				   "the consumer group is forbidden for this topic");
+	p->sub = consumer_group_subscription(g, p->topic);
+	if (p->sub == NULL) {
+		reply_remark(to, RES_SUBSCRIPTION_NOT_EXIST,
+			     "the consumer's subscription not exist" FAQ_SUFFIX);
+		return false;
+	}
+	if (p->sub->version < p->sub_version) {
+		reply_remark(to, RES_SUBSCRIPTION_NOT_LATEST,
+			     "the consumer's subscription not latest");
+		return false;
+	}
+	if (strcmp(p->sub->type, "TAG") != 0) {
+		reply_remark(to, RES_SYSTEM_ERROR,
+			     "The broker does not support consumer to filter message by %s",
+			     p->sub->type);
+		return false;
+	}
+	return true;
+}
+
+static bool pull_check(struct pull *p)
+{
+	struct broker *b = p->b;
+	const struct ticket *to = &p->req->ticket;
+	if (!(b->config.permission & PERM_READ))
+		return pull_forbid(p, FORBIDDEN_BROKER, "the broker pulling message is forbidden");
+	p->group_config = groups_find_or_add(b->groups, p->group);
+	if (p->group_config == NULL) {
+		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
+			     "subscription group [%.*s] does not exist, apply first please!" FAQ_SUFFIX,
+			     SLICE_ARG(p->group));
+		return false;
+	}
+	if (!p->group_config->consume_enable)
+		return pull_forbid(p, FORBIDDEN_GROUP,
+				   "subscription group no permission, consumption is disabled");
+	p->topic_config = topics_find(b->topics, p->topic);
+	if (p->topic_config == NULL) {
+		reply_remark(to, RES_TOPIC_NOT_EXIST,
+			     "topic[%.*s] not exist, apply first please!" FAQ_SUFFIX,
+			     SLICE_ARG(p->topic));
+		return false;
+	}
+	if (!(p->topic_config->perm & PERM_READ))
+		return pull_forbid(p, FORBIDDEN_TOPIC, "the topic pulling message is forbidden");
+	if (p->queue_id < 0 || p->queue_id >= p->topic_config->read_queues) {
+		reply_remark(to, RES_INVALID_PARAMETER,
+			     "queueId[%d] is illegal, topic:[%.*s] topicConfig.readQueueNums:[%d] "
+			     "consumer:[%s]",
+			     p->queue_id, SLICE_ARG(p->topic), p->topic_config->read_queues,
+			     to->peer->address.text);
+		return false;
+	}
+	return p->sys_flag & PULL_SUBSCRIPTION ? pull_check_header_sub(p) : pull_check_group_sub(p);
+}
+
+/* -- collecting -------------------------------------------------------------------------------- */
+
+static bool pull_is_hot(const struct pull *p, uint64_t phys)
+{
+	return p->b->log->end - phys <= p->b->config.memory_bytes / 100 * 40;
+}
+
+/* MessageStore.isTheBatchFull of 5.3.3 */
+static bool pull_is_full(const struct pull *p, uint32_t size, bool hot)
+{
+	if (p->n_messages == 0)
+		return false;
+	uint64_t total = (uint64_t)p->bytes + size;
+	uint32_t count = p->n_messages;
+	if (count >= (uint32_t)p->max_count || count >= PULL_COUNT_MAX ||
+	    total > (uint64_t)p->max_bytes)
+		return true;
+	return hot ? total > HOT_BYTES || count >= HOT_COUNT :
+		     total > COLD_BYTES || count >= COLD_COUNT;
+}
+
+static void pull_take(struct pull *p, const struct queue_unit *unit)
+{
+	struct pull_range *last = p->n_ranges ? &p->ranges[p->n_ranges - 1] : NULL;
+	if (last != NULL && last->at + last->len == unit->phys_offset)
+		last->len += unit->size;
+	else
+		p->ranges[p->n_ranges++] = (struct pull_range){ unit->phys_offset, unit->size };
+	p->bytes += unit->size;
+	p->n_messages++;
+}
+
+/* Walks the units of one lent piece. False: the answer is full, or the visible part has ended. */
+static bool pull_walk(struct pull *p, const struct mosaic_read *read)
+{
+	struct queue_unit unit;
+	for (uint32_t at = 0; at + QUEUE_UNIT_BYTES <= read->len; at += QUEUE_UNIT_BYTES) {
+		if (p->next >= p->queue->visible)
+			return false;
+		queue_unit_decode(read->ptr + at, &unit);
+		if (unit.size == 0 || unit.phys_offset < p->b->log->begin) {
+			p->next++; /* its record is gone */
+			continue;
+		}
+		if (pull_is_full(p, unit.size, pull_is_hot(p, unit.phys_offset)))
+			return false;
+		if (subscription_matches(p->sub, unit.tags_code))
+			pull_take(p, &unit);
+		p->next++;
+	}
+	return true;
+}
+
+static void pull_status(struct pull *p, int32_t code, const char *remark, int64_t next)
+{
+	p->code = code;
+	p->remark = remark;
+	p->next = next;
+}
+
+/* Whether the offset lies in the queue; if not, code, remark and next offset are set. */
+static bool pull_locate(struct pull *p)
+{
+	const struct queue *q = p->queue;
+	if (q->visible == 0)
+		pull_status(p, p->offset == 0 ? RES_PULL_NOT_FOUND : RES_PULL_OFFSET_MOVED,
+			    "NO_MESSAGE_IN_QUEUE", 0);
+	else if (p->offset < q->min_offset)
+		pull_status(p, RES_PULL_OFFSET_MOVED, "OFFSET_TOO_SMALL", q->min_offset);
+	else if (p->offset == q->visible)
+		pull_status(p, RES_PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", p->offset);
+	else if (p->offset > q->visible && p->offset <= q->max_offset)
+		/* appended, not visible yet: never tell the client that its offset is wrong */
+		pull_status(p, RES_PULL_NOT_FOUND, "OFFSET_OVERFLOW_ONE", p->offset);
+	else if (p->offset > q->max_offset)
+		pull_status(p, RES_PULL_OFFSET_MOVED, "OFFSET_OVERFLOW_BADLY", q->visible);
+	else
+		return true;
+	return false;
+}
+
+/* -- bytes of the store ------------------------------------------------------------------------ */
+
+static struct pull_work *work_take(struct pulls *pulls)
+{
+	struct pull_work *w = pulls->free_works;
+	if (w != NULL) {
+		pulls->free_works = w->next_free;
+		return w;
+	}
+	w = mem_alloc(sizeof(*w));
+	w->pulls = pulls;
+	pulls->n_works++;
+	return w;
+}
+
+static void work_give_back(struct pull_work *w)
+{
+	for (uint32_t i = 0; i < w->n_parts; i++)
+		log_unpin(w->pulls->broker->log, &w->parts[i].read);
+	w->n_parts = w->n_unsent = 0;
+	w->next_free = w->pulls->free_works;
+	w->pulls->free_works = w;
+}
+
+/* The store has fetched what was cold: run the pull again from its start. */
+static void pull_begin(struct broker *b, const struct request *req, bool may_hold, uint32_t tries);
+
+static void pull_warmed(struct mosaic_req *req)
+{
+	struct pull_work *w = req->data;
+	struct broker *b = w->pulls->broker;
+	struct mosaic_read *read = CONTAINER_OF(req, struct mosaic_read, req);
+	struct kept_request *kept = w->kept;
+	bool may_hold = w->may_hold;
+	uint32_t tries = w->tries;
+	w->kept = NULL;
+	if (req->status == 0 && w->cold_queue != NULL)
+		queue_unpin(w->cold_queue, read);
+	else if (req->status == 0)
+		log_unpin(b->log, read);
+	work_give_back(w);
+	if (tries > COLD_TRIES)
+		reply_remark(&kept->req.ticket, RES_SYSTEM_BUSY,
+			     "the data goes cold faster than it can be read, try again");
+	else if (req->status == 0 || req->status == MOSAIC_E_NOTFOUND)
+		pull_begin(b, &kept->req, may_hold, tries);
+	else
+		reply_remark(&kept->req.ticket, RES_SYSTEM_ERROR,
+			     "the store cannot read the message: %s", status_text(req->status));
+	kept_request_free(kept);
+}
+
+/* A read pends: the request is kept until pull_warmed. The pieces lent so far go back. */
+static void pull_wait_warm(struct pull *p, struct pull_work *w, struct queue *queue)
+{
+	for (uint32_t i = 0; i < w->n_parts; i++)
+		log_unpin(p->b->log, &w->parts[i].read);
+	w->n_parts = 0;
+	w->cold_queue = queue;
+	w->may_hold = p->may_hold;
+	w->tries = p->tries + 1;
+	w->kept = request_keep(p->req);
+	ASSERT(w->kept != NULL); /* a pull is small: a header and a topic name */
+}
+
+static void read_init(struct mosaic_read *read, struct pull_work *w)
+{
+	read->req.done = pull_warmed;
+	read->req.data = w;
+}
+
+/* -- collecting and pinning -------------------------------------------------------------------- */
+
+/* Units that match, from p->offset. 0, MOSAIC_PENDING (the work is taken) or an error. */
+static int pull_collect(struct pull *p, struct pull_work *w)
+{
+	int64_t scan = p->max_count > SCAN_UNITS_LEAST ? p->max_count : SCAN_UNITS_LEAST;
+	int64_t limit = p->offset + scan;
+	bool more = true;
+	p->next = p->offset;
+	while (more && p->next < limit && p->next < p->queue->visible) {
+		uint32_t want = (uint32_t)(limit - p->next);
+		if (p->sub->all && want > PULL_COUNT_MAX)
+			want = PULL_COUNT_MAX;
+		read_init(&w->units, w);
+		int rc = queue_read(p->queue, p->next, want, &w->units);
+		if (rc == MOSAIC_PENDING)
+			pull_wait_warm(p, w, p->queue);
+		if (rc != 0)
+			return rc;
+		more = pull_walk(p, &w->units);
+		queue_unpin(p->queue, &w->units);
+	}
+	if (p->n_messages > 0)
+		pull_status(p, RES_SUCCESS, "FOUND", p->next);
+	else
+		pull_status(p, RES_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", p->next);
+	return 0;
+}
+
+/* Has the store lend the bytes of all ranges. 0, MOSAIC_PENDING (the work is taken) or an error. */
+static int pull_pin(struct pull *p, struct pull_work *w)
+{
+	for (uint32_t i = 0; i < p->n_ranges; i++) {
+		uint64_t at = p->ranges[i].at, end = at + p->ranges[i].len;
+		while (at < end) {
+			if (w->n_parts == PULL_PARTS)
+				return MOSAIC_E_LIMIT;
+			struct mosaic_read *read = &w->parts[w->n_parts].read;
+			read_init(read, w);
+			int rc = log_read(p->b->log, at, (uint32_t)(end - at), read);
+			if (rc == MOSAIC_PENDING)
+				pull_wait_warm(p, w, NULL);
+			if (rc != 0)
+				return rc;
+			at += read->len;
+			w->n_parts++;
+		}
+	}
+	return 0;
+}
+
+/* -- answering --------------------------------------------------------------------------------- */
+
+static void part_sent(struct mosaic_out_span *span)
+{
+	struct pull_work *w = span->data;
+	if (--w->n_unsent == 0)
+		work_give_back(w);
+}
+
+static void put_result(struct pull *p, struct reply *r)
+{
+	header_put_i64(&r->w, "suggestWhichBrokerId", 0);
+	header_put_i64(&r->w, "nextBeginOffset", p->next);
+	header_put_i64(&r->w, "minOffset", p->queue->min_offset);
+	header_put_i64(&r->w, "maxOffset", p->queue->visible);
+	header_put_i64(&r->w, "topicSysFlag", p->topic_config->sys_flag);
+	header_put_i64(&r->w, "groupSysFlag", p->group_config->sys_flag);
+	header_put_remark(&r->w, slice_str(p->remark));
+}
+
+/* The body copied behind the header: for small answers cheaper than a span for each piece. */
+static void pull_answer_copy(struct pull *p, struct pull_work *w)
+{
+	struct reply r;
+	if (reply_begin(&r, &p->req->ticket, p->code, REPLY_ROOM, p->bytes)) {
+		struct mosaic_slice pieces[PULL_PARTS];
+		put_result(p, &r);
+		for (uint32_t i = 0; i < w->n_parts; i++)
+			pieces[i] = slice(w->parts[i].read.ptr, w->parts[i].read.len);
+		reply_end_gather(&r, pieces, w->n_parts);
+	}
+	work_give_back(w);
+}
+
+static void pull_answer_spans(struct pull *p, struct pull_work *w)
+{
+	struct reply r;
+	if (!reply_begin(&r, &p->req->ticket, p->code, REPLY_ROOM, 0)) {
+		work_give_back(w);
+		return;
+	}
+	put_result(p, &r);
+	w->n_unsent = w->n_parts;
+	for (uint32_t i = 0; i < w->n_parts; i++)
+		w->parts[i].span = (struct mosaic_out_span){
+			.next = i + 1 < w->n_parts ? &w->parts[i + 1].span : NULL,
+			.ptr = w->parts[i].read.ptr,
+			.len = w->parts[i].read.len,
+			.release = part_sent,
+			.data = w,
+		};
+	reply_end_spans(&r, &w->parts[0].span, p->bytes);
+}
+
+static void pull_answer(struct pull *p, struct pull_work *w)
+{
+	if (p->n_messages == 0 || p->bytes <= COPY_MAX)
+		pull_answer_copy(p, w);
+	else
+		pull_answer_spans(p, w);
+	stats_got(p->b->stats, p->topic, p->group, p->n_messages, p->bytes);
+}
+
+/* Nothing there: hold, when the client and the rules allow it. */
+static bool pull_hold(struct pull *p)
+{
+	return p->code == RES_PULL_NOT_FOUND && p->may_hold && (p->sys_flag & PULL_SUSPEND) &&
+	       !p->b->is_closing &&
+	       holds_add(p->b->holds, p->req, p->queue, p->offset, p->sub, p->suspend_ms);
+}
+
+static void pull_offsets(struct pull *p)
+{
+	struct offsets *o = p->b->offsets;
+	if ((p->sys_flag & PULL_COMMIT_OFFSET) && p->tries == 0 && p->may_hold)
+		offsets_commit(o, p->topic, p->group, p->queue_id, p->commit_offset);
+	offsets_pulled(o, p->topic, p->group, p->queue_id, p->next);
+}
+
+static void pull_read(struct pull *p)
+{
+	struct pull_work *w = work_take(p->b->pulls);
+	int rc = 0;
+	int64_t reset = offsets_take_reset(p->b->offsets, p->topic, p->group, p->queue_id);
+	if (reset >= 0) {
+		pull_status(p, RES_PULL_OFFSET_MOVED, "OFFSET_RESET", reset);
+	} else if (pull_locate(p)) {
+		rc = pull_collect(p, w);
+		if (rc == 0)
+			rc = pull_pin(p, w);
+	}
+	if (rc == MOSAIC_PENDING)
+		return;
+	if (rc != 0) {
+		/* Trimmed or truncated between the unit and the record: the client comes again. */
+		for (uint32_t i = 0; i < w->n_parts; i++)
+			log_unpin(p->b->log, &w->parts[i].read);
+		w->n_parts = 0;
+		p->n_messages = p->bytes = 0;
+		pull_status(p, RES_PULL_RETRY_IMMEDIATELY, "MESSAGE_WAS_REMOVING", p->next);
+	}
+	pull_offsets(p);
+	if (pull_hold(p))
+		work_give_back(w);
+	else
+		pull_answer(p, w);
+}
+
+static void pull_begin(struct broker *b, const struct request *req, bool may_hold, uint32_t tries)
+{
+	struct pull p;
+	memset(&p, 0, offsetof(struct pull, ranges));
+	p.b = b;
+	p.req = req;
+	p.may_hold = may_hold;
+	p.tries = tries;
+	const char *missing = pull_parse(&p, &req->header);
+	if (missing != NULL) {
+		reply_missing(&req->ticket, missing);
+		return;
+	}
+	if (pull_check(&p)) {
+		p.queue = topic_queue(b, p.topic_config, p.queue_id);
+		pull_read(&p);
+	}
+	if (p.has_own_sub)
+		subscription_fini(&p.own_sub);
+}
+
+void pull_run_again(struct broker *b, const struct request *req)
+{
+	pull_begin(b, req, false, 0);
+}
+
+void pull_on_message(void *broker, struct request *req)
+{
+	pull_begin(broker, req, true, 0);
+}
+
+struct pulls *pulls_create(struct broker *b)
+{
+	struct pulls *pulls = mem_alloc(sizeof(*pulls));
+	pulls->broker = b;
+	return pulls;
+}
+
+void pulls_destroy(struct pulls *pulls)
+{
+	if (pulls == NULL)
+		return;
+	while (pulls->free_works != NULL) {
+		struct pull_work *w = pulls->free_works;
+		pulls->free_works = w->next_free;
+		free(w);
+	}
+	free(pulls);
+}

@@ -1,0 +1,279 @@
+/*
+ * Delay levels: each level has a cursor over its queue of SCHEDULE_TOPIC_XXXX. Messages of one level
+ * become due in order of their arrival, so a cursor waits for one message only.
+ *
+ *   level_run       looks at the unit under the cursor: not due yet, or its record is read
+ *   level_deliver   a copy goes to the real topic, the cursor moves on
+ *
+ * Cursors are saved each 5 s (delayOffset.json): after a crash messages may be delivered again, never
+ * lost. One timer wakes the level that is due first; an arrival in an idle level arms it.
+ */
+#include "broker/schedule.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "broker/docs.h"
+#include "broker/sends.h"
+#include "broker/topics.h"
+#include "log/delay.h"
+#include "log/record_read.h"
+#include "wire/json.h"
+#include <stdlib.h>
+
+/* At most so many deliveries of a level in a row: the loop serves others in between. */
+#define RUN_MAX 64
+/* When the log has no room or is broken, the level tries again after this. */
+#define RETRY_NS (100 * MS_NS)
+
+struct level {
+	struct schedule *schedule;
+	struct queue *queue;
+	struct mosaic_timer timer;
+	int64_t cursor; /* queue offset of the next message to deliver */
+	bool is_reading;
+	struct queue_unit unit;
+	struct mosaic_read units;
+	struct record_read record;
+};
+
+struct schedule {
+	struct broker *broker;
+	bool started, stopped;
+	struct level levels[DELAY_LEVELS];
+};
+
+static void level_run(struct level *l);
+
+int64_t schedule_delay_ms(int32_t level)
+{
+	return delay_level_ms(level > DELAY_LEVELS ? DELAY_LEVELS : level);
+}
+
+static void level_arm(struct level *l, uint64_t delay_ns)
+{
+	const struct mosaic_host *host = l->schedule->broker->host;
+	if (!l->schedule->stopped)
+		host->timer_start(host, &l->timer, delay_ns);
+}
+
+/* Where the message is bound for. False: nowhere any more, it is skipped. */
+static bool level_target(struct broker *b, const struct message *m, struct message *copy)
+{
+	int32_t queue_id = 0;
+	struct mosaic_slice name = props_find(m->props, PROP_REAL_TOPIC);
+	struct topic *topic = name.ptr ? topics_find(b->topics, name) : NULL;
+	if (topic == NULL) {
+		LOG_WARN(b->host, "delayed_message_skipped",
+			 "offset=%lld topic=%.*s reason=\"its topic is not there any more\"",
+			 (long long)m->phys_offset, SLICE_ARG(name));
+		return false;
+	}
+	(void)num_parse_i32(props_find(m->props, PROP_REAL_QUEUE_ID), &queue_id);
+	*copy = *m;
+	copy->topic = slice(topic->name, topic->name_len);
+	copy->queue_id = queue_id >= 0 && queue_id < (int32_t)topic->n_queues ? queue_id : 0;
+	copy->sys_flag &= ~(SYS_BORN_HOST_V6 | SYS_STORE_HOST_V6);
+	return true;
+}
+
+/* 0: the cursor may move on. */
+static int level_deliver(struct level *l)
+{
+	struct broker *b = l->schedule->broker;
+	struct message copy;
+	uint64_t end;
+	/* On disk the copy keeps DELAY, REAL_TOPIC and REAL_QID, as Apache's does. */
+	int rc = level_target(b, &l->record.m, &copy) ? sends_append(b, &copy, &end) : 0;
+	if (rc == 0) {
+		l->cursor++;
+		docs_dirty(b->docs, DOC_DELAY_OFFSETS);
+	}
+	return rc;
+}
+
+static void level_fetched(struct record_read *record)
+{
+	struct level *l = record->data;
+	struct broker *b = l->schedule->broker;
+	l->is_reading = false;
+	if (record->status == 0) {
+		int rc = level_deliver(l);
+		record_unpin(record);
+		if (rc != 0) {
+			level_arm(l, RETRY_NS);
+			return;
+		}
+	} else {
+		level_arm(l, RETRY_NS);
+		return;
+	}
+	level_run(l);
+	broker_burst_end(b);
+}
+
+static void level_unit_fetched(struct mosaic_req *req)
+{
+	struct level *l = req->data;
+	l->is_reading = false;
+	if (req->status == 0)
+		queue_unpin(l->queue, &l->units);
+	level_arm(l, req->status == 0 ? 0 : RETRY_NS);
+}
+
+/* The unit under the cursor. 0; MOSAIC_PENDING; E_NOTFOUND when the cursor is at the end. */
+static int level_unit(struct level *l)
+{
+	if (l->cursor < l->queue->min_offset)
+		l->cursor = l->queue->min_offset;
+	if (l->cursor >= l->queue->visible)
+		return MOSAIC_E_NOTFOUND;
+	l->units.req.done = level_unit_fetched;
+	l->units.req.data = l;
+	int rc = queue_read(l->queue, l->cursor, 1, &l->units);
+	if (rc == 0) {
+		queue_unit_decode(l->units.ptr, &l->unit);
+		queue_unpin(l->queue, &l->units);
+	}
+	return rc;
+}
+
+/* Milliseconds until the message under the cursor is due; 0 or less: now. */
+static int64_t level_due_in(const struct level *l)
+{
+	int64_t now = (int64_t)host_wall_ms(l->schedule->broker->host);
+	int64_t delay = schedule_delay_ms(l->queue->queue_id + 1);
+	int64_t left = l->unit.tags_code - now;
+	/* The clock was set back: nobody waits longer than the level says. */
+	return left > delay ? 0 : left;
+}
+
+/* One message. 0: delivered, look at the next; else the level waits (timer or read). */
+static int level_step(struct level *l)
+{
+	int rc = level_unit(l);
+	if (rc == MOSAIC_PENDING) {
+		l->is_reading = true;
+		return rc;
+	}
+	if (rc != 0)
+		return rc; /* at the end: an arrival arms the level */
+	int64_t left = level_due_in(l);
+	if (left > 0) {
+		level_arm(l, (uint64_t)left * MS_NS);
+		return MOSAIC_E_AGAIN;
+	}
+	l->record.done = level_fetched;
+	l->record.data = l;
+	rc = record_read(l->schedule->broker->log, l->unit.phys_offset, &l->record);
+	if (rc == MOSAIC_PENDING) {
+		l->is_reading = true;
+		return rc;
+	}
+	if (rc == MOSAIC_E_NOTFOUND || rc == MOSAIC_E_CORRUPT) {
+		LOG_WARN(l->schedule->broker->host, "delayed_message_lost", "offset=%llu reason=\"%s\"",
+			 (unsigned long long)l->unit.phys_offset, status_text(rc));
+		l->cursor++;
+		return 0;
+	}
+	if (rc == 0) {
+		rc = level_deliver(l);
+		record_unpin(&l->record);
+	}
+	if (rc != 0)
+		level_arm(l, RETRY_NS);
+	return rc;
+}
+
+static void level_run(struct level *l)
+{
+	int rc = 0;
+	if (l->is_reading || l->schedule->stopped)
+		return;
+	for (uint32_t i = 0; i < RUN_MAX && rc == 0; i++)
+		rc = level_step(l);
+	if (rc == 0)
+		level_arm(l, 0);
+}
+
+static void level_fire(struct mosaic_timer *timer)
+{
+	struct level *l = timer->data;
+	level_run(l);
+	broker_burst_end(l->schedule->broker);
+}
+
+void schedule_arrived(struct schedule *s, const struct queue *queue)
+{
+	struct level *l = &s->levels[queue->queue_id];
+	if (s->started && !l->is_reading && l->timer.due_ns == 0)
+		level_arm(l, 0);
+}
+
+struct schedule *schedule_create(struct broker *b)
+{
+	struct schedule *s = mem_alloc(sizeof(*s));
+	s->broker = b;
+	for (uint32_t i = 0; i < DELAY_LEVELS; i++) {
+		s->levels[i].schedule = s;
+		s->levels[i].timer.fire = level_fire;
+		s->levels[i].timer.data = &s->levels[i];
+	}
+	return s;
+}
+
+void schedule_start(struct schedule *s)
+{
+	s->started = true;
+	for (int32_t i = 0; i < DELAY_LEVELS; i++) {
+		struct level *l = &s->levels[i];
+		l->queue = log_queue(s->broker->log, slice_str(TOPIC_SCHEDULE), i);
+		if (l->cursor > l->queue->visible)
+			l->cursor = l->queue->visible; /* the log lost its tail */
+		level_arm(l, 0);
+	}
+}
+
+void schedule_stop(struct schedule *s)
+{
+	const struct mosaic_host *host = s->broker->host;
+	s->stopped = true;
+	for (uint32_t i = 0; i < DELAY_LEVELS; i++)
+		host->timer_stop(host, &s->levels[i].timer);
+}
+
+void schedule_destroy(struct schedule *s)
+{
+	free(s);
+}
+
+void schedule_save(const struct schedule *s, struct buf *out)
+{
+	struct json_writer w;
+	jw_init_pretty(&w, out);
+	jw_object(&w);
+	jw_key(&w, "offsetTable");
+	jw_object(&w);
+	for (uint32_t i = 0; i < DELAY_LEVELS; i++)
+		if (s->levels[i].cursor > 0) {
+			jw_key_int(&w, i + 1);
+			jw_i64(&w, s->levels[i].cursor);
+		}
+	jw_object_end(&w);
+	jw_object_end(&w);
+}
+
+int schedule_load(struct schedule *s, struct mosaic_slice text, struct mosaic_error *err)
+{
+	json_t *root = json_read(text, err);
+	if (root == NULL)
+		return err->code;
+	json_t *table = json_object_get(root, "offsetTable");
+	for (int32_t i = 0; i < DELAY_LEVELS; i++) {
+		char key[8];
+		key[num_format_i64((uint8_t *)key, i + 1)] = 0;
+		int64_t cursor = json_get_i64(table, key, 0);
+		s->levels[i].cursor = cursor > 0 ? cursor : 0;
+	}
+	json_decref(root);
+	return 0;
+}

@@ -1,0 +1,51 @@
+#include "log/record_read.h"
+
+/* Most records fit into the first read; a longer one is read again as long as it says. */
+#define FIRST_BYTES (64u * 1024)
+
+static int record_step(struct record_read *r, uint32_t want);
+
+/* The bytes are there: a whole record, or the beginning of a longer one. */
+static int record_try(struct record_read *r, uint32_t want)
+{
+	uint32_t len = 0;
+	int kind = record_decode(r->read.ptr, r->read.len, false, &r->m, &len);
+	if (kind == RECORD_MESSAGE && r->m.phys_offset == (int64_t)r->offset) {
+		r->len = len;
+		return 0;
+	}
+	log_unpin(r->log, &r->read);
+	if (kind == MOSAIC_E_AGAIN && len > want && len <= r->log->config.max_record_bytes)
+		return record_step(r, len);
+	return MOSAIC_E_CORRUPT;
+}
+
+static void record_fetched(struct mosaic_req *req)
+{
+	struct record_read *r = req->data;
+	r->status = req->status;
+	if (r->status == 0)
+		r->status = record_try(r, r->read.len);
+	if (r->status != MOSAIC_PENDING)
+		r->done(r);
+}
+
+static int record_step(struct record_read *r, uint32_t want)
+{
+	r->read.req.done = record_fetched;
+	r->read.req.data = r;
+	int rc = log_read(r->log, r->offset, want, &r->read);
+	return rc == 0 ? record_try(r, want) : rc;
+}
+
+int record_read(struct log *log, uint64_t offset, struct record_read *r)
+{
+	r->log = log;
+	r->offset = offset;
+	return record_step(r, FIRST_BYTES);
+}
+
+void record_unpin(struct record_read *r)
+{
+	log_unpin(r->log, &r->read);
+}
