@@ -3,6 +3,10 @@
 #define BROKER_OFFSETS_H
 
 #include "broker/broker.h"
+#include "wire/json.h"
+
+#define OFFSET_TABLES_MAX 2000000 /* topic@group pairs with offsets */
+#define OFFSET_QUEUES_MAX 65536   /* queue ids of one pair are below */
 
 struct offset_table { /* one topic@group */
 	char *key;        /* "topic@group" */
@@ -16,7 +20,7 @@ struct offsets {
 	struct map pull_table;  /* the same for the offsets that pulls have reached; not saved */
 	struct map reset_table; /* the same for pending server-side resets (222); not saved */
 	struct data_version version;
-	bool is_dirty;
+	uint32_t n_commits; /* the version is bumped each 500, consumerOffsetUpdateVersionStep */
 };
 
 struct offsets *offsets_create(struct broker *b);
@@ -39,6 +43,14 @@ int64_t offsets_peek_reset(const struct offsets *o, struct mosaic_slice topic,
 			   struct mosaic_slice group, int32_t queue_id);
 void offsets_delete_topic(struct offsets *o, struct mosaic_slice topic);
 void offsets_delete_group(struct offsets *o, struct mosaic_slice group);
+/* All topics a group has offsets of: calls each() for every one. */
+void offsets_each_topic(const struct offsets *o, struct mosaic_slice group,
+			void (*each)(void *ctx, struct mosaic_slice topic), void *ctx);
+/* All groups that have offsets of a topic. */
+void offsets_each_group(const struct offsets *o, struct mosaic_slice topic,
+			void (*each)(void *ctx, struct mosaic_slice group), void *ctx);
+/* The document as one value: the answer to 43 and the file. */
+void offsets_write(const struct offsets *o, struct json_writer *w);
 void offsets_save(const struct offsets *o, struct buf *out); /* config/consumerOffset.json */
 int offsets_load(struct offsets *o, struct mosaic_slice text, struct mosaic_error *err);
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "broker/docs.h"
 #include "broker/offsets.h"
+#include "broker/pulls.h"
 #include "broker/registrar.h"
 #include "broker/stats.h"
 #include <stdlib.h>
@@ -184,6 +185,9 @@ void topics_delete(struct topics *t, struct mosaic_slice name)
 	if (!topic)
 		return;
 	LOG_INFO(t->broker->host, "topic_deleted", "topic=%s", topic->name);
+	for (uint32_t i = 0; i < topic->n_queues; i++)
+		if (topic->queues[i])
+			holds_queue_gone(t->broker->holds, topic->queues[i]);
 	log_drop_topic(t->broker->log, slice(topic->name, topic->name_len));
 	offsets_delete_topic(t->broker->offsets, slice(topic->name, topic->name_len));
 	stats_delete_topic(t->broker->stats, slice(topic->name, topic->name_len));
