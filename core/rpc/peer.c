@@ -110,6 +110,7 @@ struct peer *peer_create(const struct mosaic_host *host, const struct mosaic_tra
 		peer->address = *address;
 	list_init(&peer->calls);
 	list_init(&peer->link);
+	list_init(&peer->held);
 	peer->last_heard_ns = host_now_ns(host);
 	return peer;
 }

@@ -48,7 +48,10 @@ struct kept_request *request_keep(const struct request *req)
 {
 	const struct header *h = &req->header;
 	struct kept_request *kept;
-	size_t bytes = sizeof(*kept) + req->body.len + h->remark.len;
+	/* Only the fields that are there: a held pull is to weigh some hundred bytes. */
+	size_t fixed = offsetof(struct kept_request, req.header.fields) +
+		       h->n_fields * sizeof(h->fields[0]);
+	size_t bytes = fixed + req->body.len + h->remark.len;
 	uint8_t *at;
 
 	for (uint32_t i = 0; i < h->n_fields; i++)
@@ -57,9 +60,9 @@ struct kept_request *request_keep(const struct request *req)
 	if (kept == NULL)
 		return NULL;
 	kept->bytes = bytes;
-	kept->req = *req;
+	memcpy(&kept->req, req, fixed - offsetof(struct kept_request, req));
 	kept->req.ticket = ticket_keep(&req->ticket);
-	at = (uint8_t *)(kept + 1);
+	at = (uint8_t *)kept + fixed;
 	rebase(&kept->req.body, &at);
 	rebase(&kept->req.header.remark, &at);
 	for (uint32_t i = 0; i < h->n_fields; i++) {
@@ -142,6 +145,28 @@ void reply_end_copy(struct reply *r, struct mosaic_slice body)
 	if (body.len > 0)
 		memcpy(r->w.start + used, body.ptr, body.len);
 	r->peer->ops->commit(r->peer->conn, used + (uint32_t)body.len);
+}
+
+void reply_end_gather(struct reply *r, const struct mosaic_slice *pieces, uint32_t n_pieces)
+{
+	size_t body_len = 0;
+	uint8_t *at;
+	uint32_t used;
+
+	for (uint32_t i = 0; i < n_pieces; i++)
+		body_len += pieces[i].len;
+	ASSERT(body_len <= r->body_room);
+	used = header_end(&r->w, (uint32_t)body_len);
+	if (used == 0) {
+		reply_too_long(r);
+		return;
+	}
+	at = r->w.start + used;
+	for (uint32_t i = 0; i < n_pieces; i++) {
+		memcpy(at, pieces[i].ptr, pieces[i].len);
+		at += pieces[i].len;
+	}
+	r->peer->ops->commit(r->peer->conn, used + (uint32_t)body_len);
 }
 
 static void release_all(struct mosaic_out_span *span)

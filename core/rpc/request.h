@@ -38,8 +38,8 @@ struct request_row {
 /* A copy of a request on the heap, with its own frame and a reference to its peer. NULL when memory
  * is out. kept->bytes is what it weighs, for bounds. */
 struct kept_request {
-	struct request req;
 	size_t bytes;
+	struct request req; /* last: its field array ends where the request's fields end */
 };
 struct kept_request *request_keep(const struct request *req);
 void kept_request_free(struct kept_request *kept);
