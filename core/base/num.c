@@ -3,11 +3,13 @@
 
 int num_parse_i64(struct mosaic_slice text, int64_t *out)
 {
+	if (text.len == 0)
+		return MOSAIC_E_INVAL;
+
 	const uint8_t *p = text.ptr, *end = p + text.len;
 	bool negative = false;
 	uint64_t value = 0;
-
-	if (p != end && (*p == '-' || *p == '+'))
+	if (*p == '-' || *p == '+')
 		negative = *p++ == '-';
 	if (p == end)
 		return MOSAIC_E_INVAL;

@@ -83,9 +83,10 @@ const char *language_name(uint8_t language); /* "JAVA" ... */
  */
 struct header_writer {
 	uint8_t *start, *at, *limit; /* whole frame from its length word */
-	uint8_t *mark;               /* binary: where the length of extFields goes; JSON: state */
+	uint8_t *mark;               /* binary: where the length of extFields goes */
 	struct mosaic_slice remark;
-	uint8_t serialize;
+	int32_t opaque, flag, version; /* JSON has them behind the fields */
+	uint8_t serialize, language;
 	bool failed, has_fields;
 };
 

@@ -46,12 +46,12 @@ void jw_key(struct json_writer *w, const char *key);
 void jw_key_slice(struct json_writer *w, struct mosaic_slice key);
 void jw_key_int(struct json_writer *w, int64_t key); /* bare, unless quote_int_keys */
 void jw_key_raw(struct json_writer *w, struct mosaic_slice json); /* an object as key */
-void jw_str(struct json_writer *w, struct mosaic_slice value);
+void jw_str(struct json_writer *w, struct mosaic_slice value); /* ptr NULL: null */
 void jw_cstr(struct json_writer *w, const char *value);
 void jw_i64(struct json_writer *w, int64_t value);
 void jw_bool(struct json_writer *w, bool value);
 void jw_raw(struct json_writer *w, struct mosaic_slice json); /* as it is */
-/* key and value in one call */
+/* Key and value in one call; without a value (NULL) nothing is written, as fastjson does. */
 void jw_put_str(struct json_writer *w, const char *key, struct mosaic_slice value);
 void jw_put_cstr(struct json_writer *w, const char *key, const char *value);
 void jw_put_i64(struct json_writer *w, const char *key, int64_t value);

@@ -34,7 +34,7 @@ struct props_iter {
 
 static inline struct props_iter props_iter(struct mosaic_slice props)
 {
-	return (struct props_iter){ props.ptr, props.ptr + props.len };
+	return (struct props_iter){ props.ptr, props.len != 0 ? props.ptr + props.len : props.ptr };
 }
 
 /* The next valid pair; false at the end. */
@@ -50,11 +50,11 @@ struct mosaic_slice props_find(struct mosaic_slice props, const char *name);
 
 struct props_edit {
 	uint32_t count;
+	uint32_t n_buckets; /* of that HashMap: grows with its pairs, never shrinks */
 	struct {
 		struct mosaic_slice name, value;
-		uint32_t bucket_hash; /* h ^ h >>> 16 of Java's hashCode */
-		uint32_t order;       /* insertion */
-	} pairs[PROPS_MAX_COUNT];
+		uint32_t hash; /* h ^ h >>> 16 of Java's hashCode */
+	} pairs[PROPS_MAX_COUNT]; /* in order of insertion */
 };
 
 /* 0, or MOSAIC_E_LIMIT when there are more than PROPS_MAX_COUNT pairs. Names and values borrow. */
@@ -65,6 +65,6 @@ NODISCARD int props_edit_put(struct props_edit *edit, struct mosaic_slice name,
 void props_edit_remove(struct props_edit *edit, const char *name);
 struct mosaic_slice props_edit_find(const struct props_edit *edit, const char *name);
 /* Appends the text to out, each pair ended by \2. */
-void props_edit_write(struct props_edit *edit, struct buf *out);
+void props_edit_write(const struct props_edit *edit, struct buf *out);
 
 #endif
