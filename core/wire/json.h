@@ -33,6 +33,7 @@ struct json_writer {
 	struct buf *out;
 	bool comma;
 	bool quote_int_keys; /* {"0":..} instead of {0:..} */
+	bool is_flat;        /* inside jw_flat_array */
 	int indent;          /* -1: one line; else the depth for TAB-indented files (fastjson pretty) */
 };
 
@@ -42,6 +43,9 @@ void jw_object(struct json_writer *w); /* { */
 void jw_object_end(struct json_writer *w);
 void jw_array(struct json_writer *w);
 void jw_array_end(struct json_writer *w);
+/* An array of scalars that stays on one line in pretty files too: fastjson writes a List one element a
+ * line, a Set or int[] flat. Ended by jw_array_end. */
+void jw_flat_array(struct json_writer *w);
 void jw_key(struct json_writer *w, const char *key);
 void jw_key_slice(struct json_writer *w, struct mosaic_slice key);
 void jw_key_int(struct json_writer *w, int64_t key); /* bare, unless quote_int_keys */

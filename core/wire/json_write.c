@@ -18,7 +18,7 @@ void jw_init_pretty(struct json_writer *w, struct buf *out)
 
 static void new_line(struct json_writer *w)
 {
-	if (w->indent < 0)
+	if (w->indent < 0 || w->is_flat)
 		return;
 	buf_append_byte(w->out, '\n');
 	for (int i = 0; i < w->indent; i++)
@@ -59,11 +59,19 @@ static void close_bracket(struct json_writer *w, char open, char close)
 		new_line(w);
 	buf_append_byte(w->out, (uint8_t)close);
 	w->comma = true;
+	w->is_flat = false;
 }
 
 void jw_object(struct json_writer *w) { open_bracket(w, '{'); }
 void jw_object_end(struct json_writer *w) { close_bracket(w, '{', '}'); }
 void jw_array(struct json_writer *w) { open_bracket(w, '['); }
+
+void jw_flat_array(struct json_writer *w)
+{
+	open_bracket(w, '[');
+	w->is_flat = true;
+}
+
 void jw_array_end(struct json_writer *w) { close_bracket(w, '[', ']'); }
 
 static void put_text(struct json_writer *w, struct mosaic_slice text)
