@@ -60,7 +60,7 @@ void compose_check(const struct composition *c, const char *where, struct proble
 
 		if (!is_there(who))
 			continue;
-		snprintf(path, sizeof(path), "%s%s%s", where, where[0] ? "." : "",
+		path_at(path, sizeof(path), "%s%s%s", where, where[0] ? "." : "",
 			 plugin_kind_name(order[i]));
 		check_wants(c, who, path, problems);
 	}

@@ -3,6 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+const char *path_at(char *out, size_t cap, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(out, cap, format, args);
+	va_end(args);
+	return out;
+}
+
 void problems_add(struct problems *problems, const char *where, const char *format, ...)
 {
 	struct buf *out = &problems->text;

@@ -20,6 +20,8 @@ struct problems {
 
 #define PROBLEMS_INIT { .text = BUF_INIT }
 
+/* A JSON path: "%s.%s" and the like into a buffer of the caller; cut when it is too long. */
+const char *path_at(char *out, size_t cap, const char *format, ...) PRINTF_LIKE(3, 4);
 /* where: a JSON path, "" for the file as a whole. */
 void problems_add(struct problems *problems, const char *where, const char *format, ...)
 	PRINTF_LIKE(3, 4);

@@ -1,0 +1,108 @@
+#include "config/tables.h"
+
+#define TOP(m) offsetof(struct config, m)
+#define NS(m) offsetof(struct config_namesrv, m)
+#define BR(m) offsetof(struct config_broker, m)
+#define TABLE(a) { (a), ARRAY_LEN(a) }
+
+static const struct mosaic_option top[] = {
+	{ "roles", VALUE_LIST, 0, TOP(roles), NULL, NULL, NULL, "namesrv|broker",
+	  "What this process is; both, or what the file has sections for" },
+	{ "plugins", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Where plugins are found" },
+	{ "log", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "What is written to the log" },
+	{ "namesrv", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "The NameServer" },
+	{ "broker", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "The broker" },
+	{ "brokers", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
+	  "Several brokers in this process, each with a core thread and a log of its own" },
+};
+
+static const struct mosaic_option plugins[] = {
+	{ "path", VALUE_LIST, 0, TOP(plugin_path), NULL, NULL, NULL, NULL,
+	  "Folders that are searched in this order; else plugins beside the program and "
+	  "../lib/mosaic/plugins" },
+};
+
+static const struct mosaic_option log_options[] = {
+	{ "level", MOSAIC_T_CHOICE, 0, TOP(log_level), "info", NULL, NULL, "error|warn|info|debug",
+	  "The least important lines that are written" },
+};
+
+static const struct mosaic_option namesrv[] = {
+	{ "listen", MOSAIC_T_ADDRESS, 0, NS(listen), "0.0.0.0:9876", NULL, NULL, NULL,
+	  "Address for brokers and clients" },
+	{ "kvConfig", MOSAIC_T_STRING, 0, NS(kv_config), "mosaic-data/namesrv/kvConfig.json", NULL,
+	  NULL, NULL, "File of the KV configuration, the NameServer's only state on disk" },
+	{ "brokerExpiry", MOSAIC_T_DURATION, 0, NS(broker_expiry_ns), "120s", "1s", "24h", NULL,
+	  "A broker that is silent for so long is forgotten" },
+	{ "scanInterval", MOSAIC_T_DURATION, 0, NS(scan_ns), "5s", "100ms", "1h", NULL,
+	  "How often silent brokers are looked for" },
+	{ "maxTopics", MOSAIC_T_INT, 0, NS(max_topics), "500000", "1", "100000000", NULL,
+	  "Topics of all brokers together" },
+	{ "maxBrokers", MOSAIC_T_INT, 0, NS(max_brokers), "10000", "1", "1000000", NULL,
+	  "Brokers that may register" },
+	{ "transport", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that carries frames" },
+};
+
+static const struct mosaic_option broker[] = {
+	{ "cluster", MOSAIC_T_STRING, 0, BR(cluster), "DefaultCluster", NULL, NULL, NULL,
+	  "Name of the cluster" },
+	{ "name", MOSAIC_T_STRING, 0, BR(name), "broker-a", NULL, NULL, NULL,
+	  "Name of the broker; master and slaves of one group share it" },
+	{ "role", MOSAIC_T_CHOICE, 0, BR(is_slave), "master", NULL, NULL, "master|slave",
+	  "Takes messages, or copies those of a master" },
+	{ "id", MOSAIC_T_INT, 0, BR(id), "0", "0", "1000000", NULL,
+	  "0 for the master, 1 and more for slaves" },
+	{ "address", MOSAIC_T_STRING, 0, BR(address_option), NULL, NULL, NULL, NULL,
+	  "IP address that clients dial, if they need another port \"ip:port\"; else the listening "
+	  "address or this machine's first one" },
+	{ "namesrv", VALUE_LIST, 0, BR(namesrv), NULL, NULL, NULL, NULL,
+	  "NameServers to register with; else the one of this process or 127.0.0.1:9876" },
+	{ "maxMessage", MOSAIC_T_SIZE, 0, BR(max_message_bytes), "4MiB", "1KiB", "15MiB", NULL,
+	  "Largest body of a message" },
+	{ "autoCreateTopic", MOSAIC_T_BOOL, 0, BR(auto_create_topic), "true", NULL, NULL, NULL,
+	  "A message to an unknown topic makes it" },
+	{ "autoCreateGroup", MOSAIC_T_BOOL, 0, BR(auto_create_group), "true", NULL, NULL, NULL,
+	  "A consumer of an unknown group makes it" },
+	{ "topicQueues", MOSAIC_T_INT, 0, BR(topic_queues), "8", "1", "1024", NULL,
+	  "Queues of a topic that a message made" },
+	{ "permission", MOSAIC_T_INT, 0, BR(permission), "6", "0", "7", NULL,
+	  "4 read + 2 write, for the whole broker" },
+	{ "maxTopics", MOSAIC_T_INT, 0, BR(max_topics), "200000", "1", "10000000", NULL, "Topics" },
+	{ "maxGroups", MOSAIC_T_INT, 0, BR(max_groups), "200000", "1", "10000000", NULL,
+	  "Consumer groups" },
+	{ "maxHeldPulls", MOSAIC_T_INT, 0, BR(max_held_pulls), "100000", "1", "10000000", NULL,
+	  "Consumers that may wait for messages at the same time" },
+	{ "maxParkedSends", MOSAIC_T_INT, 0, BR(max_parked_sends), "10000", "1", "10000000", NULL,
+	  "Messages that may wait for room in the log" },
+	{ "maxParkedBytes", MOSAIC_T_SIZE, 0, BR(max_parked_bytes), "64MiB", "1MiB", "16GiB", NULL,
+	  "Their bytes" },
+	{ "transport", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that carries frames" },
+	{ "store", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that keeps the files" },
+	{ "flush", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
+	  "Plugin that decides when the log is synced" },
+	{ "replication", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
+	  "Plugin that copies the log to other nodes" },
+	{ "balance", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that selects queues" },
+};
+
+static const struct mosaic_option transport[] = {
+	{ "listen", MOSAIC_T_ADDRESS, 0, BR(listen), "0.0.0.0:10911", NULL, NULL, NULL,
+	  "Address for clients" },
+};
+
+const struct config_table config_top = TABLE(top);
+const struct config_table config_plugins = TABLE(plugins);
+const struct config_table config_log = TABLE(log_options);
+const struct config_table config_namesrv_table = TABLE(namesrv);
+const struct config_table config_broker_table = TABLE(broker);
+const struct config_table config_transport = TABLE(transport);
+
+/* The store comes before flush: whether a flush plugin is the default depends on it. */
+const struct config_slot config_slots[] = {
+	{ "transport", MOSAIC_TRANSPORT, BR(transport), CONFIG_TRANSPORT_FALLBACK, "carries frames" },
+	{ "store", MOSAIC_STORE, BR(store), "store-mmap", "keeps the files" },
+	{ "flush", MOSAIC_FLUSH, BR(flush), "flush-async", "decides when the log is synced" },
+	{ "replication", MOSAIC_REPLICATION, BR(replication), NULL, "copies the log" },
+	{ "balance", MOSAIC_BALANCE, BR(balance), "lb-roundrobin", "selects queues" },
+};
+const uint32_t config_n_slots = ARRAY_LEN(config_slots);
