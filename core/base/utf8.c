@@ -32,6 +32,8 @@ uint32_t utf8_next(const uint8_t **at, const uint8_t *end)
 	uint32_t point = first & (0x3Fu >> tails);
 
 	*at = p;
+	if (first < 0x80)
+		return first;
 	if (first < 0xC2 || first > 0xF4)
 		return UTF8_REPLACEMENT;
 	for (unsigned i = 0; i < tails; i++) {
