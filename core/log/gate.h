@@ -34,20 +34,21 @@ struct gate {
 	uint32_t repl_promise; /* enum mosaic_promise */
 	uint64_t timeout_ns;   /* for every waiter alike: keeps the list ordered by deadline */
 	struct mosaic_timer timer;
+	bool is_releasing, is_broken;
 };
 
 void gate_init(struct gate *g, const struct mosaic_host *host, bool flush_gates, bool repl_gates,
 	       uint64_t timeout_ns);
 /* True when nothing gates bytes below end (any more): the caller answers at once. */
 bool gate_is_open(const struct gate *g, uint64_t end);
-/* end must not be below the end of an earlier wait. */
+/* end must not be below the end of a wait that is still there. done() never runs inside the call. */
 void gate_add(struct gate *g, struct gate_wait *wait, uint64_t end);
 void gate_set_durable(struct gate *g, uint64_t upto);
 void gate_set_ackable(struct gate *g, uint64_t upto);
 /* Not now: those that wait for replication get GATE_NO_SLAVE at once. */
 void gate_set_repl_promise(struct gate *g, uint32_t state);
-/* Everything that waits gets `result`. */
-void gate_fail_all(struct gate *g, enum gate_result result);
+/* The promise is lost for good: everybody who waits, and who comes later, gets GATE_BROKEN. */
+void gate_break(struct gate *g);
 void gate_fini(struct gate *g);
 
 #endif

@@ -9,8 +9,8 @@
  *   log_run_end    once per burst: tells flush and replication how far the log has grown
  *   log_watermark  a plugin has published: the gate releases a prefix
  *
- * Failure modes: no room (E_AGAIN: log_wait_room), disk full or store failed (E_NOSPACE, E_FATAL: the
- * log is read-only and log_why says why), record too large (E_LIMIT). All [core].
+ * Failure modes: no room (E_AGAIN: log_wait_room), disk full (E_NOSPACE: may end), a plugin failed
+ * (E_FATAL: the log is read-only and `why` says why), record too large (E_LIMIT). All [core].
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -37,6 +37,7 @@ struct log_config {
 	struct mosaic_replication *repl;
 	bool repl_gates; /* MOSAIC_REPLICATION_CAP_ACKABLE */
 	uint32_t max_record_bytes;
+	uint64_t gate_timeout_ns; /* 0: 5 s, RocketMQ's syncFlushTimeout */
 };
 
 struct log_stats {
@@ -48,13 +49,16 @@ struct log {
 	struct log_config config;
 	const struct mosaic_host *host;
 	struct mosaic_stream *commit_log;
+	uint64_t segment_bytes; /* of the commit log */
 	struct map queues; /* "topic\0" + 4 bytes queue id -> struct queue */
 	struct gate gate;
 	uint64_t begin, end; /* bytes of the commit log that exist */
-	uint64_t visible;    /* consumers read below */
+	uint64_t visible;    /* consumers read below: the end, as nothing holds VISIBLE back yet */
 	uint64_t told_end;   /* what flush and replication were last told */
 	uint64_t durable;
 	int64_t last_store_ms;
+	uint64_t last_unit_phys; /* newest record that has a consume queue unit, UINT64_MAX: none */
+	int64_t last_unit_ms;    /* its store time */
 	bool is_open, is_broken;
 	char why[512]; /* why it is broken */
 	struct log_stats stats;
@@ -62,7 +66,6 @@ struct log {
 	void (*arrived)(void *ctx, struct queue *queue, int64_t next_offset, int64_t tags_code,
 			const struct message *m);
 	void *arrived_ctx;
-	struct list room_waiters;
 	struct log_private *priv;
 };
 
@@ -73,7 +76,8 @@ struct log_open_req {
 	struct mosaic_error err;
 };
 NODISCARD int log_open(struct log *log, struct log_open_req *req);
-/* Flushes and closes flush plugin and store. Everything that waits at the gate ends first. */
+/* An open log only. Flushes and closes flush plugin and store. Everything that waits at the gate ends
+ * first: GATE_KEPT when the last flush covered it, else GATE_BROKEN. */
 NODISCARD int log_close(struct log *log, struct mosaic_req *req);
 void log_destroy(struct log *log);
 
@@ -99,15 +103,17 @@ void log_wait_room(struct log *log, struct mosaic_req *req);
 NODISCARD int log_read(struct log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
 void log_unpin(struct log *log, struct mosaic_read *read);
 
-/* The queue, made when it is not there. */
+/* The queue, made when it is not there. NULL: the topic cannot name a folder (empty, above 255 bytes,
+ * '/', NUL, "." or ".."), the queue id is negative, or the store has no memory. */
 struct queue *log_queue(struct log *log, struct mosaic_slice topic, int32_t queue_id);
 struct queue *log_queue_find(const struct log *log, struct mosaic_slice topic, int32_t queue_id);
-/* Topic deleted: all its queues are dropped with their files. Pointers to them are dead. */
+/* Topic deleted: all its queues are dropped with their files. Nothing new may be asked of them;
+ * reads that are under way end as usual, queue_unpin included. */
 void log_drop_topic(struct log *log, struct mosaic_slice topic);
 
 /* Documents of the store (config/topics.json ...). */
-int log_doc_load(struct log *log, struct mosaic_doc *doc);
+NODISCARD int log_doc_load(struct log *log, struct mosaic_doc *doc);
 void log_doc_release(struct log *log, struct mosaic_doc *doc);
-int log_doc_save(struct log *log, struct mosaic_doc *doc);
+NODISCARD int log_doc_save(struct log *log, struct mosaic_doc *doc);
 
 #endif

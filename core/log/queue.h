@@ -6,13 +6,16 @@
 #ifndef LOG_QUEUE_H
 #define LOG_QUEUE_H
 
-#include "base/list.h"
+#include "base/bytes.h"
 #include "base/slice.h"
-#include <mosaic/store.h>
+#include "log/cursor.h"
 
 #define QUEUE_UNIT_BYTES 20
+/* Size in a unit that stands for nothing: fills a queue up to the first index that it really has. */
+#define QUEUE_FILLER_SIZE 0x7fffffffu
 
 struct log;
+struct queue_recovery;
 
 struct queue_unit {
 	uint64_t phys_offset;
@@ -31,6 +34,10 @@ struct queue {
 	int64_t visible;    /* next index consumers may not see yet */
 	uint64_t max_phys;  /* end of the last record with a unit here */
 	void *polls;        /* the broker's held pulls, NULL when none */
+	bool is_delay;      /* of SCHEDULE_TOPIC_XXXX: units carry the time they are due */
+	struct queue_recovery *recovery; /* while the log opens */
+	bool is_dropped; /* its topic was deleted */
+	struct queue *next_dropped;
 };
 
 static inline struct mosaic_slice queue_topic(const struct queue *q)
@@ -40,18 +47,21 @@ static inline struct mosaic_slice queue_topic(const struct queue *q)
 
 static inline void queue_unit_decode(const uint8_t *p, struct queue_unit *unit)
 {
-	unit->phys_offset = 0;
-	for (int i = 0; i < 8; i++)
-		unit->phys_offset = unit->phys_offset << 8 | p[i];
-	unit->size = (uint32_t)p[8] << 24 | (uint32_t)p[9] << 16 | (uint32_t)p[10] << 8 | p[11];
-	unit->tags_code = 0;
-	for (int i = 12; i < 20; i++)
-		unit->tags_code = (int64_t)((uint64_t)unit->tags_code << 8 | p[i]);
+	unit->phys_offset = get_be64(p);
+	unit->size = get_be32(p + 8);
+	unit->tags_code = (int64_t)get_be64(p + 12);
+}
+
+static inline void queue_unit_encode(uint8_t *p, const struct queue_unit *unit)
+{
+	put_be64(p, unit->phys_offset);
+	put_be32(p + 8, unit->size);
+	put_be64(p + 12, (uint64_t)unit->tags_code);
 }
 
 /* Units from `index`: as mosaic_store_ops.read; read->len is a multiple of QUEUE_UNIT_BYTES, at most
  * n units. 0, MOSAIC_PENDING or E_NOTFOUND (outside [min, max)). */
-int queue_read(struct queue *q, int64_t index, uint32_t n, struct mosaic_read *read);
+NODISCARD int queue_read(struct queue *q, int64_t index, uint32_t n, struct mosaic_read *read);
 void queue_unpin(struct queue *q, struct mosaic_read *read);
 
 /*
@@ -65,9 +75,9 @@ struct queue_search {
 	int64_t offset;
 	struct queue *queue; /* private from here */
 	int64_t low, high;
-	struct mosaic_read read;
+	struct cursor units, records;
 };
-/* 0: answered at once; MOSAIC_PENDING: done() will run. */
-int queue_search(struct queue *q, struct queue_search *search);
+/* 0: answered at once; MOSAIC_PENDING: done() will run; negative: the store cannot read. */
+NODISCARD int queue_search(struct queue *q, struct queue_search *search);
 
 #endif

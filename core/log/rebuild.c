@@ -1,0 +1,337 @@
+/*
+ * Units of the consume queues, made to fit to the records that the scan finds.
+ *
+ * A queue's max_offset is how many of its units are known to be right. It starts with those of
+ * records below the scan; each record found then either confirms the unit that is there, replaces
+ * what is there (a hole or a unit of a record that is no more), or appends one. What is left behind
+ * max_offset at the end has no record and is cut off.
+ */
+#include "log/recover.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Units per window: one page's worth. */
+#define WINDOW_UNITS 200
+/* Most units that are filled in behind a queue's units when some in between were lost for good: one
+ * file of a queue (mappedFileSizeConsumeQueue). */
+#define FILL_MAX 300000
+/* An index beyond this is no index: its byte offset must fit into 63 bits. */
+#define INDEX_MAX (INT64_C(1) << 58)
+
+static void units_filled(struct cursor *c)
+{
+	recovery_run(c->data);
+}
+
+static struct queue_recovery *rebuild_of(struct recovery *r, struct queue *q)
+{
+	if (!q->recovery) {
+		q->recovery = mem_alloc(sizeof(*q->recovery));
+		cursor_init(&q->recovery->units, r->ops, units_filled, r);
+	}
+	return q->recovery;
+}
+
+static void look_at_stream(struct recovery *r, struct queue *q)
+{
+	struct queue_recovery *qr = rebuild_of(r, q);
+	struct mosaic_stream_info info;
+	r->ops->stream_info(q->stream, &info);
+	cursor_drop(&qr->units);
+	qr->begin = (int64_t)(info.begin / QUEUE_UNIT_BYTES);
+	qr->end = (int64_t)(info.end / QUEUE_UNIT_BYTES);
+	qr->segment_units = (int64_t)(info.segment_bytes / QUEUE_UNIT_BYTES);
+}
+
+static int unit_at(struct queue *q, int64_t index, struct queue_unit *unit)
+{
+	const uint8_t *bytes;
+	uint32_t len;
+	int rc = cursor_get(&q->recovery->units, q->stream, (uint64_t)index * QUEUE_UNIT_BYTES,
+			    QUEUE_UNIT_BYTES, WINDOW_UNITS * QUEUE_UNIT_BYTES, &bytes, &len);
+	if (rc != 0)
+		return rc;
+	if (len < QUEUE_UNIT_BYTES)
+		return MOSAIC_E_CORRUPT;
+	queue_unit_decode(bytes, unit);
+	return 0;
+}
+
+int rebuild_has_unit(struct recovery *r, const struct message *m, uint32_t len, bool *is_there)
+{
+	struct queue *q = log_queue_find(r->log, m->topic, m->queue_id);
+	struct queue_unit unit;
+	*is_there = false;
+	if (!q)
+		return 0;
+	if (!q->recovery)
+		look_at_stream(r, q);
+	if (m->queue_offset < q->recovery->begin || m->queue_offset >= q->recovery->end)
+		return 0;
+	int rc = unit_at(q, m->queue_offset, &unit);
+	*is_there = rc == 0 && unit.phys_offset == (uint64_t)m->phys_offset && unit.size == len;
+	return rc;
+}
+
+/* ---- before the scan ---- */
+
+/* Whether the unit at `index` is of a record below the scan, and that record says so too. */
+static int unit_is_right(struct recovery *r, struct queue *q, int64_t index, bool *is_right)
+{
+	struct queue_unit unit;
+	int rc = unit_at(q, index, &unit);
+	if (rc != 0)
+		return rc;
+	uint64_t end = unit.phys_offset + unit.size;
+	*is_right = unit.size == QUEUE_FILLER_SIZE;
+	if (*is_right || unit.size == 0 || unit.phys_offset >= r->units_from || end < unit.size)
+		return 0;
+	*is_right = end <= r->info.begin; /* its record was trimmed: nothing speaks against it */
+	if (unit.phys_offset < r->info.begin)
+		return 0;
+	const uint8_t *p = NULL;
+	uint32_t len = 0;
+	if (r->is_crash)
+		rc = cursor_get(&r->records, r->log->commit_log, unit.phys_offset,
+				RECORD_PEEK_BYTES, RECORD_PEEK_BYTES, &p, &len);
+	if (rc != 0)
+		return rc;
+	*is_right = !r->is_crash ||
+		    (len >= RECORD_PEEK_BYTES && get_be32(p) == unit.size &&
+		     get_be32(p + RECORD_AT_QUEUE_ID) == (uint32_t)q->queue_id &&
+		     get_be64(p + RECORD_AT_QUEUE_OFFSET) == (uint64_t)index &&
+		     get_be64(p + RECORD_AT_PHYS_OFFSET) == unit.phys_offset);
+	if (*is_right)
+		q->max_phys = end;
+	return 0;
+}
+
+static void begin_step(struct recovery *r)
+{
+	while (r->queue || recovery_walk(r)) {
+		struct queue *q = r->queue;
+		if (r->is_new_queue) {
+			r->is_new_queue = false;
+			look_at_stream(r, q);
+			q->recovery->low = q->recovery->begin;
+			q->recovery->high = q->recovery->end;
+			q->max_phys = 0;
+		}
+		struct queue_recovery *qr = q->recovery;
+		int rc = queue_bound(&qr->units, q, r->units_from, &qr->low, &qr->high);
+		if (!recovery_has(r, rc, "cannot read a consume queue"))
+			return;
+		/* A unit torn by a crash can lead the search astray: go back to one that is right. */
+		while (qr->low > qr->begin) {
+			bool is_right = false;
+			rc = unit_is_right(r, q, qr->low - 1, &is_right);
+			if (!recovery_has(r, rc, "cannot read a consume queue"))
+				return;
+			if (is_right)
+				break;
+			qr->low--;
+		}
+		q->max_offset = qr->low;
+		r->queue = NULL;
+	}
+	r->then(r);
+}
+
+void rebuild_begin(struct recovery *r, void (*then)(struct recovery *r))
+{
+	r->then = then;
+	recovery_next(r, begin_step);
+}
+
+/* ---- one record of the scan ---- */
+
+static enum rebuild_result cut(struct recovery *r, struct queue *q, int64_t index)
+{
+	struct queue_recovery *qr = q->recovery;
+	LOG_WARN(r->log->host, "queue_cut", "topic=%s queue=%d units=%" PRId64 " to=%" PRId64,
+		 q->topic, q->queue_id, qr->end, index);
+	cursor_drop(&qr->units);
+	qr->end = index;
+	int rc = r->ops->truncate(q->stream, (uint64_t)index * QUEUE_UNIT_BYTES, recovery_wait(r));
+	(void)recovery_waits(r, rc, "cannot cut a consume queue");
+	return REBUILD_WAITS;
+}
+
+static enum rebuild_result append(struct recovery *r, struct queue *q, const struct queue_unit *unit)
+{
+	struct mosaic_span room;
+	int rc = r->ops->reserve(q->stream, QUEUE_UNIT_BYTES, &room);
+	if (rc == MOSAIC_E_AGAIN) {
+		rc = r->ops->room(q->stream, recovery_wait(r));
+		(void)recovery_waits(r, rc, "cannot append to a consume queue");
+		return REBUILD_WAITS;
+	}
+	if (!recovery_has(r, rc, "cannot append to a consume queue"))
+		return REBUILD_WAITS;
+	queue_unit_encode(room.ptr, unit);
+	r->ops->commit(q->stream, QUEUE_UNIT_BYTES);
+	q->max_offset++;
+	return REBUILD_DONE;
+}
+
+/* The queue has lost its first units: it begins with the file that holds `index`, and units that stand
+ * for nothing come before it there, as Apache's broker expects. */
+static enum rebuild_result fill(struct recovery *r, struct queue *q, int64_t index)
+{
+	struct queue_recovery *qr = q->recovery;
+	int64_t file = index - index % qr->segment_units;
+	if (q->max_offset == qr->begin && file > q->max_offset) {
+		int rc = r->ops->start_at(q->stream, (uint64_t)file * QUEUE_UNIT_BYTES);
+		if (!recovery_has(r, rc, "cannot start a consume queue in the middle"))
+			return REBUILD_WAITS;
+		q->max_offset = qr->begin = qr->end = file;
+	}
+	static const struct queue_unit filler = { 0, QUEUE_FILLER_SIZE, 0 };
+	while (q->max_offset < index) {
+		enum rebuild_result result = append(r, q, &filler);
+		if (result != REBUILD_DONE)
+			return result;
+	}
+	return REBUILD_DONE;
+}
+
+/* A record whose index is beyond the next one. */
+static enum rebuild_result close_gap(struct recovery *r, struct queue *q, int64_t index)
+{
+	struct queue_recovery *qr = q->recovery;
+	if (q->max_offset > qr->begin && !r->is_whole)
+		return REBUILD_GAP;
+	if (qr->end > q->max_offset)
+		return cut(r, q, q->max_offset);
+	return fill(r, q, index);
+}
+
+/* Index 0 once more: the topic was deleted and made again, and the old queue's end is in the log too. */
+static enum rebuild_result start_over(struct recovery *r, struct queue *q)
+{
+	cursor_drop(&q->recovery->units);
+	struct mosaic_stream *old = q->stream;
+	q->stream = NULL;
+	int rc = r->ops->stream_drop(old, recovery_wait(r));
+	(void)recovery_waits(r, rc, "cannot remove a consume queue");
+	return REBUILD_WAITS;
+}
+
+static bool reopen(struct recovery *r, struct queue *q)
+{
+	struct mosaic_stream_name name = { MOSAIC_CONSUME_QUEUE, q->queue_id, q->topic };
+	int rc = r->ops->stream_open(r->log->config.store, &name, &q->stream);
+	if (!recovery_has(r, rc, "cannot open a consume queue"))
+		return false;
+	q->max_offset = 0;
+	look_at_stream(r, q);
+	return true;
+}
+
+static bool index_fits(struct recovery *r, const struct queue *q, const struct message *m)
+{
+	int64_t most = q->max_offset > q->recovery->begin ? q->max_offset + FILL_MAX : INDEX_MAX;
+	if (m->queue_offset >= 0 && (m->queue_offset <= most || !r->is_whole))
+		return true;
+	LOG_WARN(r->log->host, "record_without_unit",
+		 "topic=%s queue=%d offset=%" PRId64 " next=%" PRId64 " at=%" PRIu64, q->topic,
+		 q->queue_id, m->queue_offset, q->max_offset, r->at);
+	return false;
+}
+
+enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, uint32_t len)
+{
+	if (!record_has_unit(m->sys_flag))
+		return REBUILD_DONE;
+	struct queue *q = log_queue(r->log, m->topic, m->queue_id);
+	if (!q) {
+		LOG_WARN(r->log->host, "record_without_queue", "queue=%d at=%" PRIu64, m->queue_id,
+			 r->at);
+		return REBUILD_DONE;
+	}
+	if (!q->recovery)
+		look_at_stream(r, q);
+	if (!q->stream && !reopen(r, q))
+		return REBUILD_WAITS;
+	int64_t index = m->queue_offset;
+	if (index == 0 && q->max_offset > 0 && r->is_crash)
+		return start_over(r, q);
+	if (index < q->max_offset || !index_fits(r, q, m))
+		return REBUILD_DONE;
+	if (index > q->max_offset) {
+		enum rebuild_result result = close_gap(r, q, index);
+		if (result != REBUILD_DONE)
+			return result;
+	}
+
+	uint64_t end = (uint64_t)m->phys_offset + len;
+	if (index < q->recovery->end) {
+		struct queue_unit there;
+		int rc = unit_at(q, index, &there);
+		if (!recovery_has(r, rc, "cannot read a consume queue"))
+			return REBUILD_WAITS;
+		if (there.phys_offset != (uint64_t)m->phys_offset || there.size != len)
+			return cut(r, q, index);
+		q->max_offset++;
+		q->max_phys = end;
+		return REBUILD_DONE;
+	}
+	struct queue_unit unit = { (uint64_t)m->phys_offset, len, queue_tags_code(q, m) };
+	enum rebuild_result result = append(r, q, &unit);
+	if (result == REBUILD_DONE) {
+		q->max_phys = end;
+		r->log->stats.recovered++;
+	}
+	return result;
+}
+
+/* ---- after the scan ---- */
+
+static void end_step(struct recovery *r)
+{
+	while (r->queue || recovery_walk(r)) {
+		struct queue *q = r->queue;
+		if (!q->recovery)
+			look_at_stream(r, q);
+		struct queue_recovery *qr = q->recovery;
+		if (qr->end > q->max_offset) {
+			(void)cut(r, q, q->max_offset);
+			return;
+		}
+		if (r->is_new_queue) {
+			r->is_new_queue = false;
+			look_at_stream(r, q);
+			qr->low = qr->begin;
+			qr->high = q->max_offset;
+		}
+		int rc = queue_bound(&qr->units, q, r->info.begin, &qr->low, &qr->high);
+		if (!recovery_has(r, rc, "cannot read a consume queue"))
+			return;
+		q->min_offset = qr->low;
+		q->visible = q->max_offset;
+		r->queue = NULL;
+	}
+	r->then(r);
+}
+
+void rebuild_end(struct recovery *r, void (*then)(struct recovery *r))
+{
+	r->then = then;
+	recovery_next(r, end_step);
+}
+
+void rebuild_free(struct recovery *r)
+{
+	struct map_entry *entry;
+	for (uint32_t pos = 0; (entry = map_next(&r->log->queues, &pos)) != NULL;) {
+		struct queue *q = entry->value;
+		if (!q->recovery)
+			continue;
+		cursor_drop(&q->recovery->units);
+		free(q->recovery);
+		q->recovery = NULL;
+	}
+}
