@@ -12,8 +12,8 @@ struct unit {
 
 /* Ascending: value_print takes the last one that divides. */
 static const struct unit size_units[] = {
-	{ "", 1 },
 	{ "B", 1 },
+	{ "", 1 },
 	{ "KiB", UINT64_C(1) << 10 },
 	{ "MiB", UINT64_C(1) << 20 },
 	{ "GiB", UINT64_C(1) << 30 },
@@ -325,7 +325,7 @@ static void print_scaled(struct buf *out, uint64_t value, const struct unit *uni
 {
 	size_t best = 0;
 
-	for (size_t i = 1; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		if (value != 0 && value % units[i].factor == 0)
 			best = i;
 	buf_printf(out, "%" PRIu64 "%s", value / units[best].factor, units[best].name);

@@ -1,0 +1,97 @@
+/* The table of commands. Each lives in a file of its own: mosaic run -> run.c, cmd_run(). */
+#include "base/compiler.h"
+#include "command.h"
+#include "plugin/nearest.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cmd_bench(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_consume(int argc, char **argv);
+int cmd_plugins(int argc, char **argv);
+int cmd_produce(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+static int cmd_version(int argc, char **argv);
+
+static const struct command commands[] = {
+#ifdef MOSAIC_HAVE_RUN
+	{ "run", cmd_run, "run what a configuration file says; without one: NameServer and broker" },
+#endif
+	{ "check", cmd_check, "check a configuration file and say what it promises" },
+	{ "plugins", cmd_plugins, "list and describe plugins, print the configuration's schema" },
+#ifdef MOSAIC_HAVE_PRODUCE
+	{ "produce", cmd_produce, "send messages" },
+#endif
+#ifdef MOSAIC_HAVE_CONSUME
+	{ "consume", cmd_consume, "receive messages" },
+#endif
+#ifdef MOSAIC_HAVE_BENCH
+	{ "bench", cmd_bench, "measure" },
+#endif
+	{ "version", cmd_version, "print the version" },
+	{ "help", cmd_help, "print this, or the help of a command" },
+};
+
+static void print_usage(FILE *to)
+{
+	fprintf(to, "usage: mosaic COMMAND [ARGUMENTS]\n\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
+	fprintf(to, "\nmosaic COMMAND --help says more.\n");
+}
+
+static const struct command *find(const char *name)
+{
+	struct nearest near;
+	char hint[96];
+
+	nearest_init(&near, name);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+		nearest_try(&near, commands[i].name);
+	}
+	fprintf(stderr, "mosaic: there is no command \"%s\"%s\n", name,
+		nearest_hint(&near, hint, sizeof(hint)));
+	return NULL;
+}
+
+static int cmd_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	puts("mosaic " MOSAIC_VERSION);
+	return 0;
+}
+
+static int cmd_help(int argc, char **argv)
+{
+	char help[] = "--help";
+	char *args[] = { argc > 1 ? argv[1] : argv[0], help, NULL };
+	const struct command *command;
+
+	if (argc < 2 || strcmp(argv[1], "help") == 0) {
+		print_usage(stdout);
+		return 0;
+	}
+	command = find(argv[1]);
+	return command ? command->run(2, args) : EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		print_usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return cmd_help(1, argv);
+	if (strcmp(argv[1], "--version") == 0)
+		return cmd_version(1, argv);
+	command = find(argv[1]);
+	return command ? command->run(argc - 1, argv + 1) : EXIT_USAGE;
+}
