@@ -3,7 +3,8 @@
  * consumer retry needs). No sockets, no files, no clock: peers come from core/rpc, bytes go to
  * core/log, time comes from the host. All [core].
  *
- * A request enters through broker_rows and control_rows (core/node looks the code up and calls the handler). Files:
+ * A request enters through broker_rows and control_rows: core/node looks the code up and calls the
+ * handler. Files:
  *   send.c      10 310 320         checks, auto-created topics, append, gate, answer
  *   pull.c      11 361             checks, queue -> units -> spans, answer
  *   hold.c                         long polls: hold, wake, time out
@@ -37,6 +38,7 @@ struct broker_config {
 	struct log *log; /* created, not open; the broker opens and closes it */
 	const struct mosaic_transport_ops *transport_ops;
 	struct mosaic_transport *transport; /* for connections to NameServers */
+	const struct peer_handler *peer_handler; /* requests that come back on these connections */
 
 	const char *cluster, *name;
 	int64_t broker_id; /* 0: master */

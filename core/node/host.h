@@ -8,15 +8,7 @@
 
 #include "base/host.h"
 #include "node/host_loop.h"
-
-/* What the node hears of the instance. All [core]; members may be NULL. */
-struct host_events {
-	void (*watermark)(void *user, uint32_t which, uint64_t upto); /* only grows */
-	void (*promise)(void *user, uint32_t which, uint32_t state);  /* the latest state */
-	void (*fail)(void *user, const struct mosaic_error *error);   /* once */
-	/* Extensions beside those of the loop; NULL: not here. [main][core] */
-	const void *(*extension)(void *user, const char *id);
-};
+#include "node/hosts.h"
 
 struct host {
 	struct mosaic_host api; /* what the plugin gets */

@@ -1,0 +1,252 @@
+/*
+ * Up: create instances -> listen (the bound port is part of the advertised address) -> open the broker.
+ * Down: stop listening -> close the broker -> close the transport -> destroy in reverse order.
+ *
+ * Failure modes: each step undoes only the steps before it; a plugin's failure while running turns the
+ * log read-only (log_fail) and leaves everything else up.
+ */
+#include "node/broker_node.h"
+#include "base/err.h"
+#include "broker/control_rows.h"
+#include "wire/codes.h"
+#include "wire/frame.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TRANSPORT(n) (&(n)->config.transport.plugin->ops.transport)
+#define STORE(n) (&(n)->config.store.plugin->ops.store)
+#define FLUSH(n) (&(n)->config.flush.plugin->ops.flush)
+
+static void on_watermark(void *user, uint32_t which, uint64_t upto)
+{
+	struct broker_node *n = user;
+	log_watermark(n->log, which, upto);
+}
+
+static void on_promise(void *user, uint32_t which, uint32_t state)
+{
+	struct broker_node *n = user;
+	log_promise(n->log, which, state);
+}
+
+static void on_fail(void *user, const struct mosaic_error *error)
+{
+	struct broker_node *n = user;
+	log_fail(n->log, error);
+}
+
+static const struct host_events plugin_events = { .watermark = on_watermark,
+						  .promise = on_promise,
+						  .fail = on_fail };
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+static void on_request(void *ctx, struct request *req)
+{
+	struct broker_node *n = ctx;
+	if (LIKELY(n->is_open))
+		dispatch_request(&n->dispatch, req);
+	else
+		reply_remark(&req->ticket, RES_SERVICE_NOT_AVAILABLE,
+			     "service not available now: the broker is starting or stopping");
+}
+
+static void on_burst_end(void *ctx, struct peer *peer)
+{
+	struct broker_node *n = ctx;
+	(void)peer;
+	if (LIKELY(n->is_open))
+		broker_burst_end(n->broker);
+}
+
+static void on_peer_closed(void *ctx, struct peer *peer)
+{
+	struct broker_node *n = ctx;
+	broker_peer_closed(n->broker, peer);
+}
+
+/* -- create ------------------------------------------------------------------------------------ */
+
+static int create_instances(struct broker_node *n, struct mosaic_error *err)
+{
+	const struct node_hosts *hosts = n->config.hosts;
+	n->transport_host = hosts->make(hosts->ctx, n->config.transport.plugin->desc.name,
+					&plugin_events, n);
+	int rc = TRANSPORT(n)->create(n->transport_host, n->config.transport.options, &n->transport,
+				      err);
+	if (rc != 0)
+		return rc;
+	n->store_host =
+		hosts->make(hosts->ctx, n->config.store.plugin->desc.name, &plugin_events, n);
+	rc = STORE(n)->create(n->store_host, n->config.store.options, &n->store, err);
+	if (rc != 0 || n->config.flush.plugin == NULL)
+		return rc;
+	n->flush_host =
+		hosts->make(hosts->ctx, n->config.flush.plugin->desc.name, &plugin_events, n);
+	return FLUSH(n)->create(n->flush_host, n->config.flush.options, &n->flush, err);
+}
+
+static void create_log(struct broker_node *n)
+{
+	bool has_flush = n->flush != NULL;
+	struct log_config c = {
+		.host = n->config.hosts->core,
+		.store_ops = STORE(n),
+		.store = n->store,
+		.flush_ops = has_flush ? FLUSH(n) : NULL,
+		.flush = n->flush,
+		.flush_gates = has_flush && (n->config.flush.plugin->desc.caps & MOSAIC_FLUSH_CAP_GATES),
+		.max_record_bytes = n->config.settings.max_message_bytes + 64 * 1024,
+	};
+	n->log = log_create(&c);
+}
+
+static void create_broker(struct broker_node *n)
+{
+	struct broker_config c = n->config.settings;
+	c.host = n->config.hosts->core;
+	c.log = n->log;
+	c.transport_ops = TRANSPORT(n);
+	c.transport = n->transport;
+	c.peer_handler = &n->handler;
+	c.address = n->address;
+	n->broker = broker_create(&c);
+	dispatch_add(&n->dispatch, broker_rows, broker_n_rows, n->broker);
+	dispatch_add(&n->dispatch, control_rows, control_n_rows, n->broker);
+}
+
+int broker_node_create(struct broker_node *n, const struct broker_node_config *config,
+		       struct mosaic_error *err)
+{
+	memset(n, 0, sizeof(*n));
+	n->config = *config;
+	n->handler = (struct peer_handler){ .ctx = n,
+					    .request = on_request,
+					    .burst_end = on_burst_end,
+					    .closed = on_peer_closed };
+	int rc = create_instances(n, err);
+	if (rc != 0) {
+		broker_node_destroy(n);
+		return rc;
+	}
+	create_log(n);
+	create_broker(n);
+	return 0;
+}
+
+/* -- start ------------------------------------------------------------------------------------- */
+
+static int start_listening(struct broker_node *n, struct mosaic_error *err)
+{
+	struct peer_listener *l = &n->listener;
+	l->listener.address = n->config.listen;
+	l->listener.max_frame = FRAME_MAX;
+	l->host = n->config.hosts->core;
+	l->ops = TRANSPORT(n);
+	l->handler = &n->handler;
+	l->max_peers = n->config.max_connections;
+	int rc = peer_listen(l, n->transport, err);
+	if (rc != 0)
+		return rc;
+	n->is_listening = true;
+	n->port = l->listener.port;
+	return 0;
+}
+
+static void set_address(struct broker_node *n)
+{
+	const struct mosaic_address *from = &n->config.address;
+	struct host_address *to = &n->broker->config.store_host;
+	char ip[INET6_ADDRSTRLEN] = "";
+	memcpy(to->ip, from->ip, sizeof(to->ip));
+	to->ip_len = from->ip_len;
+	to->port = from->port ? from->port : n->port;
+	(void)inet_ntop(to->ip_len == 4 ? AF_INET : AF_INET6, to->ip, ip, sizeof(ip));
+	snprintf(n->address, sizeof(n->address), to->ip_len == 4 ? "%s:%u" : "[%s]:%u", ip, to->port);
+}
+
+static void on_opened(struct mosaic_req *req)
+{
+	struct broker_node *n = req->data;
+	struct mosaic_req *waiter = n->waiter;
+	n->waiter = NULL;
+	n->is_open = req->status == 0;
+	if (req->status != 0 && n->err != NULL)
+		*n->err = n->opening.err;
+	waiter->status = req->status;
+	waiter->done(waiter);
+}
+
+int broker_node_start(struct broker_node *n, struct mosaic_req *req, struct mosaic_error *err)
+{
+	int rc = start_listening(n, err);
+	if (rc != 0)
+		return rc;
+	set_address(n);
+	n->waiter = req;
+	n->err = err;
+	n->opening.err.struct_size = sizeof(n->opening.err);
+	n->opening.req.done = on_opened;
+	n->opening.req.data = n;
+	rc = broker_open(n->broker, &n->opening);
+	if (rc < 0 && err != NULL)
+		*err = n->opening.err;
+	return rc < 0 ? rc : 0;
+}
+
+/* -- stop -------------------------------------------------------------------------------------- */
+
+static void on_transport_closed(struct mosaic_req *step)
+{
+	struct broker_node *n = step->data;
+	struct mosaic_req *waiter = n->waiter;
+	n->waiter = NULL;
+	waiter->status = 0;
+	waiter->done(waiter);
+}
+
+static void stop_transport(struct mosaic_req *step)
+{
+	struct broker_node *n = step->data;
+	n->is_open = false;
+	n->step.done = on_transport_closed;
+	int rc = TRANSPORT(n)->close(n->transport, &n->step);
+	ASSERT(rc >= 0); /* closing once is always accepted */
+}
+
+void broker_node_stop(struct broker_node *n, struct mosaic_req *req)
+{
+	n->waiter = req;
+	n->step.data = n;
+	n->step.done = stop_transport;
+	if (n->is_listening)
+		TRANSPORT(n)->unlisten(n->transport, &n->listener.listener);
+	if (n->is_open && broker_close(n->broker, &n->step) >= 0)
+		return;
+	stop_transport(&n->step);
+}
+
+static void mute(struct broker_node *n, const struct mosaic_host *host)
+{
+	const struct node_hosts *hosts = n->config.hosts;
+	if (host != NULL)
+		hosts->mute(hosts->ctx, host);
+}
+
+void broker_node_destroy(struct broker_node *n)
+{
+	broker_destroy(n->broker);
+	if (n->log != NULL)
+		log_destroy(n->log);
+	if (n->flush != NULL)
+		FLUSH(n)->destroy(n->flush);
+	if (n->store != NULL)
+		STORE(n)->destroy(n->store);
+	if (n->transport != NULL)
+		TRANSPORT(n)->destroy(n->transport);
+	mute(n, n->flush_host);
+	mute(n, n->store_host);
+	mute(n, n->transport_host);
+	memset(n, 0, sizeof(*n));
+}

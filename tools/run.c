@@ -1,0 +1,142 @@
+/*
+ * mosaic run [FILE]: runs what the file says, or NameServer and broker in one process with no file.
+ */
+#include "base/err.h"
+#include "command.h"
+#include "node/node.h"
+#include "plugin/compose.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static const char usage[] =
+	"usage: mosaic run [FILE] [options]\n"
+	"Runs NameServer and broker as FILE says; without FILE both, with defaults.\n"
+	"  --plugins DIR      look for plugins here first (may be repeated)\n"
+	"  --log-level LEVEL  error, warn, info or debug\n"
+	"See `mosaic check FILE` for what a file is made of, `mosaic plugins schema` for its shape.\n";
+
+/* "0.0.0.0:0" with the port that was bound. */
+static void print_address(const char *listen, uint32_t port)
+{
+	char host[64];
+	uint32_t given;
+	if (value_parse_address(listen, host, sizeof(host), &given) == 0)
+		printf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+/* Where a store keeps its data: its option "dir", if it has one. */
+static void print_place(const struct plugin_instance *store)
+{
+	const struct mosaic_plugin *desc = &store->plugin->desc;
+	struct buf text = BUF_INIT;
+	for (uint32_t i = 0; i < desc->n_options; i++)
+		if (strcmp(desc->options[i].name, "dir") == 0)
+			value_print(&desc->options[i], store->options, &text);
+	printf("%s", text.len > 0 ? buf_cstr(&text) : "memory only");
+	buf_free(&text);
+}
+
+static void print_survival(const struct config_broker *b)
+{
+	struct composition set = { .transport = &b->transport,
+				   .store = &b->store,
+				   .flush = &b->flush,
+				   .replication = &b->replication,
+				   .balance = &b->balance,
+				   .is_slave = b->is_slave != 0 };
+	struct buf text = BUF_INIT;
+	compose_survives(&set, &text);
+	printf("%s", buf_cstr(&text));
+	buf_free(&text);
+}
+
+/* Three lines: where it listens, where the data lies, what an ack survives. */
+static void on_ready(void *ctx, const struct node_ports *ports)
+{
+	const struct config *c = ctx;
+	printf("listening: ");
+	if (ports->namesrv != 0) {
+		printf("NameServer ");
+		print_address(c->namesrv.listen, ports->namesrv);
+	}
+	for (uint32_t i = 0; i < ports->n_brokers; i++) {
+		const struct config_broker *b = &c->brokers[i];
+		printf("%sbroker %s ", ports->namesrv || i ? ", " : "", b->name);
+		print_address(b->listen, ports->brokers[i]);
+	}
+	printf("\ndata:      ");
+	for (uint32_t i = 0; i < c->n_brokers; i++) {
+		printf("%s", i ? ", " : "");
+		print_place(&c->brokers[i].store);
+	}
+	if (c->n_brokers == 0)
+		printf("%s (KV config)", c->namesrv.kv_config ? c->namesrv.kv_config : "memory only");
+	printf("\nan ack survives: ");
+	for (uint32_t i = 0; i < c->n_brokers; i++) {
+		printf("%s", i ? " | " : "");
+		print_survival(&c->brokers[i]);
+	}
+	printf("%s\n", c->n_brokers ? "" : "nothing to acknowledge here, this is a NameServer");
+	fflush(stdout);
+}
+
+static int run(const char *file, struct plugins *plugins, const char *level_text)
+{
+	struct problems problems = PROBLEMS_INIT;
+	struct mosaic_error err = ERR_INIT;
+	struct config *config = NULL;
+	struct logger logger;
+	uint32_t level;
+	int rc = file ? config_load_file(file, plugins, &config, &problems) :
+			config_default(plugins, &config, &problems);
+	if (rc != 0) {
+		fputs(problems_text(&problems), stderr);
+		problems_free(&problems);
+		return 1;
+	}
+	logger_init(&logger, STDERR_FILENO);
+	logger_set_level(&logger, config->log_level);
+	if (level_text != NULL && logger_parse_level(level_text, &level) == 0)
+		logger_set_level(&logger, level);
+	struct node_hooks hooks = { .ctx = config, .ready = on_ready };
+	rc = node_run(config, &logger, &hooks, &err);
+	if (rc != 0)
+		fprintf(stderr, "mosaic run: %s\n", err.text);
+	config_free(&config);
+	problems_free(&problems);
+	return rc == 0 ? 0 : 1;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct option options[] = { { "plugins", required_argument, NULL, 'p' },
+						 { "log-level", required_argument, NULL, 'l' },
+						 { "help", no_argument, NULL, 'h' },
+						 { NULL, 0, NULL, 0 } };
+	struct plugins *plugins = plugins_create(NULL, 0);
+	struct mosaic_error err = ERR_INIT;
+	const char *level = NULL;
+	uint32_t parsed;
+	int o, rc = -1;
+	while (rc < 0 && (o = getopt_long(argc, argv, "p:l:h", options, NULL)) != -1) {
+		if (o == 'l' && logger_parse_level(optarg, &parsed) == 0)
+			level = optarg;
+		else if (o == 'p' && plugins_add_folder(plugins, optarg, &err) == 0)
+			continue;
+		else
+			rc = o == 'h' ? 0 : 2;
+	}
+	if (rc < 0 && argc - optind > 1)
+		rc = 2;
+	if (rc >= 0) {
+		if (err.text[0] != 0)
+			fprintf(stderr, "mosaic run: %s\n", err.text);
+		fputs(usage, rc == 0 ? stdout : stderr);
+	} else {
+		rc = run(optind < argc ? argv[optind] : NULL, plugins, level);
+	}
+	plugins_destroy(&plugins);
+	return rc;
+}
