@@ -1,7 +1,7 @@
 /*
  * What the broker counts (BrokerStatsManager, StoreStatsService of 5.3.3): totals for the node's rate
  * keys, and messages per topic and per topic@group. Counting is a few additions; each second the
- * totals are sampled, each ten seconds the items, and rates are differences of samples. All [core].
+ * totals are sampled, each ten seconds or less often the items, and rates are differences of samples. All [core].
  */
 #ifndef BROKER_STATS_H
 #define BROKER_STATS_H
@@ -10,7 +10,9 @@
 #include "broker/topics.h"
 
 #define STATS_SECONDS 601 /* samples of the totals: ten minutes */
-#define STATS_ITEM_SAMPLES 7 /* one minute of ten-second steps */
+/* Items are sampled in steps of 10 s, 10 min and 4 h; seven samples span a minute, an hour, a day. */
+#define STATS_ITEM_SAMPLES 7
+enum stats_span { STATS_MINUTE, STATS_HOUR, STATS_DAY, STATS_SPANS };
 
 struct stats_totals {
 	uint64_t put_messages, put_bytes, put_failed;
@@ -21,14 +23,14 @@ struct stats_totals {
 /* Messages of one topic (put) or of one topic and group (got). */
 struct stats_item {
 	uint64_t messages, bytes, calls;
-	uint64_t minute[STATS_ITEM_SAMPLES][3]; /* ring of messages, bytes, calls */
+	uint64_t rings[STATS_SPANS][STATS_ITEM_SAMPLES][3]; /* of messages, bytes, calls */
 };
 
 struct broker_stats {
 	struct broker *broker;
 	struct stats_totals now;
 	struct stats_totals seconds[STATS_SECONDS]; /* ring; at n_seconds % STATS_SECONDS the next */
-	uint64_t n_seconds, n_items_sampled;
+	uint64_t n_seconds, n_samples[STATS_SPANS];
 	struct map puts, gets; /* topic, topic@group -> struct stats_item */
 	struct mosaic_timer timer;
 };
@@ -46,6 +48,9 @@ void stats_got(struct broker_stats *s, struct mosaic_slice topic, struct mosaic_
 	       uint32_t n, uint64_t bytes);
 
 void stats_delete_topic(struct broker_stats *s, struct mosaic_slice topic);
+/* Messages, bytes and calls of the last minute, hour or day (or since boot), and how long that is. */
+void stats_item_sums(const struct broker_stats *s, const struct stats_item *item,
+		     enum stats_span span, uint64_t out[3], uint32_t *seconds);
 /* Messages a second over the last minute; 0 for NULL. */
 double stats_item_tps(const struct broker_stats *s, const struct stats_item *item);
 struct stats_item *stats_topic_puts(const struct broker_stats *s, struct mosaic_slice topic);

@@ -83,5 +83,6 @@ void topic_on_update_list(void *broker, struct request *req); /* 18 */
 void topic_on_get_all(void *broker, struct request *req);     /* 21 */
 void topic_on_delete(void *broker, struct request *req);      /* 215 */
 void topic_on_get(void *broker, struct request *req);         /* 351 */
+void topic_on_system_list(void *broker, struct request *req); /* 305 */
 
 #endif

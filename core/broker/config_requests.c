@@ -1,0 +1,311 @@
+/*
+ * The broker's settings as RocketMQ's tools see them: 26 GET_BROKER_CONFIG, 25 UPDATE_BROKER_CONFIG.
+ *
+ * The table has the properties that mean something here, under Apache's names. Those with a setter
+ * change at run time and until the restart: the configuration file stays the operator's. Unknown names
+ * are accepted without an effect, as Apache does, and named in the log.
+ */
+#include "base/err.h"
+#include "base/num.h"
+#include "broker/admin_requests.h"
+#include "broker/topics.h"
+#include "wire/codes.h"
+#include "wire/frame.h"
+#include "wire/json.h"
+#include <stdlib.h>
+
+#define LINES_MAX 10000
+#define FRAME_BODY_MAX (FRAME_MAX - 65536) /* header and properties need room too */
+
+struct property {
+	const char *name;
+	void (*get)(const struct broker *b, struct buf *out);
+	/* NULL: cannot be changed while it runs. MOSAIC_E_INVAL for a bad value. */
+	int (*set)(struct broker *b, struct mosaic_slice value);
+};
+
+static void put_bool(struct buf *out, bool value)
+{
+	buf_append_str(out, value ? "true" : "false");
+}
+
+static int take_i64(struct mosaic_slice value, int64_t min, int64_t max, int64_t *out)
+{
+	if (num_parse_i64(value, out) != 0 || *out < min || *out > max)
+		return MOSAIC_E_INVAL;
+	return 0;
+}
+
+#define BOOL_PROPERTY(member)                                                                     \
+	static void get_##member(const struct broker *b, struct buf *out)                         \
+	{                                                                                         \
+		put_bool(out, b->config.member);                                                  \
+	}                                                                                         \
+	static int set_##member(struct broker *b, struct mosaic_slice value)                      \
+	{                                                                                         \
+		b->config.member = num_parse_bool(value);                                         \
+		return 0;                                                                         \
+	}
+
+BOOL_PROPERTY(auto_create_topic)
+BOOL_PROPERTY(auto_create_group)
+
+static void get_queues(const struct broker *b, struct buf *out)
+{
+	buf_append_i64(out, b->config.default_queues);
+}
+
+static int set_queues(struct broker *b, struct mosaic_slice value)
+{
+	int64_t n;
+
+	if (take_i64(value, 1, TOPIC_QUEUES_MAX, &n) != 0)
+		return MOSAIC_E_INVAL;
+	b->config.default_queues = (int32_t)n;
+	return 0;
+}
+
+static void get_permission(const struct broker *b, struct buf *out)
+{
+	buf_append_i64(out, b->config.permission);
+}
+
+static int set_permission(struct broker *b, struct mosaic_slice value)
+{
+	int64_t n;
+
+	if (take_i64(value, 0, 7, &n) != 0)
+		return MOSAIC_E_INVAL;
+	b->config.permission = (int32_t)n;
+	topics_touch_all(b->topics);
+	return 0;
+}
+
+static void get_max_message(const struct broker *b, struct buf *out)
+{
+	buf_append_i64(out, b->config.max_message_bytes);
+}
+
+static int set_max_message(struct broker *b, struct mosaic_slice value)
+{
+	int64_t n;
+
+	/* What is above would not fit a frame. */
+	if (take_i64(value, 1, FRAME_BODY_MAX, &n) != 0)
+		return MOSAIC_E_INVAL;
+	b->config.max_message_bytes = (uint32_t)n;
+	return 0;
+}
+
+static int set_log_level(struct broker *b, struct mosaic_slice value)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+
+	for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (!slice_is_nocase(value, names[i]))
+			continue;
+		if (b->config.set_log_level)
+			b->config.set_log_level(b->config.set_log_level_ctx, i);
+		return 0;
+	}
+	return MOSAIC_E_INVAL;
+}
+
+static void get_broker_id(const struct broker *b, struct buf *out)
+{
+	buf_append_i64(out, b->config.broker_id);
+}
+
+static void get_cluster(const struct broker *b, struct buf *out)
+{
+	buf_append_str(out, b->config.cluster);
+}
+
+static void get_name(const struct broker *b, struct buf *out)
+{
+	buf_append_str(out, b->config.name);
+}
+
+static struct mosaic_slice port_of(const struct broker *b)
+{
+	const char *colon = strrchr(b->config.address, ':');
+
+	return slice_str(colon ? colon + 1 : "");
+}
+
+static void get_ip(const struct broker *b, struct buf *out)
+{
+	size_t port = port_of(b).len;
+	size_t len = strlen(b->config.address);
+
+	buf_append(out, b->config.address, port > 0 ? len - port - 1 : len);
+}
+
+static void get_port(const struct broker *b, struct buf *out)
+{
+	buf_append_slice(out, port_of(b));
+}
+
+static void get_namesrv(const struct broker *b, struct buf *out)
+{
+	for (uint32_t i = 0; i < b->config.n_namesrv; i++) {
+		if (i > 0)
+			buf_append_byte(out, ';');
+		buf_append_str(out, b->config.namesrv[i]);
+	}
+}
+
+static void get_role(const struct broker *b, struct buf *out)
+{
+	bool is_sync = b->log->config.repl_gates;
+
+	buf_append_str(out, b->config.broker_id != BROKER_MASTER_ID ? "SLAVE" :
+			    is_sync				    ? "SYNC_MASTER" :
+								      "ASYNC_MASTER");
+}
+
+static void get_flush(const struct broker *b, struct buf *out)
+{
+	buf_append_str(out, b->log->config.flush_gates ? "SYNC_FLUSH" : "ASYNC_FLUSH");
+}
+
+/* Sorted by name, as they are written. */
+static const struct property properties[] = {
+	{ "autoCreateSubscriptionGroup", get_auto_create_group, set_auto_create_group },
+	{ "autoCreateTopicEnable", get_auto_create_topic, set_auto_create_topic },
+	{ "brokerClusterName", get_cluster, NULL },
+	{ "brokerIP1", get_ip, NULL },
+	{ "brokerId", get_broker_id, NULL },
+	{ "brokerName", get_name, NULL },
+	{ "brokerPermission", get_permission, set_permission },
+	{ "brokerRole", get_role, NULL },
+	{ "defaultTopicQueueNums", get_queues, set_queues },
+	{ "flushDiskType", get_flush, NULL },
+	{ "listenPort", get_port, NULL },
+	{ "maxMessageSize", get_max_message, set_max_message },
+	{ "mosaicLogLevel", NULL, set_log_level },
+	{ "namesrvAddr", get_namesrv, NULL },
+};
+
+/* ---- 26 --------------------------------------------------------------------------------- */
+
+void admin_on_get_config(void *broker, struct request *req)
+{
+	struct broker *b = broker;
+	struct data_version version = { .timestamp = b->boot_ms };
+	struct buf body = BUF_INIT, text = BUF_INIT;
+	struct json_writer w;
+	struct reply r;
+
+	for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
+		if (!properties[i].get)
+			continue;
+		buf_append_str(&body, properties[i].name);
+		buf_append_byte(&body, '=');
+		properties[i].get(b, &body);
+		buf_append_byte(&body, '\n');
+	}
+	jw_init(&w, &text);
+	data_version_write(&version, &w);
+	if (reply_begin(&r, &req->ticket, RES_SUCCESS, REPLY_ROOM, (uint32_t)body.len)) {
+		header_put(&r.w, "version", buf_slice(&text));
+		reply_end_copy(&r, buf_slice(&body));
+	}
+	buf_free(&body);
+	buf_free(&text);
+}
+
+/* ---- 25 --------------------------------------------------------------------------------- */
+
+static struct mosaic_slice trim(struct mosaic_slice s)
+{
+	while (s.len > 0 && s.ptr[0] <= ' ')
+		s = slice(s.ptr + 1, s.len - 1);
+	while (s.len > 0 && s.ptr[s.len - 1] <= ' ')
+		s.len--;
+	return s;
+}
+
+/* The next `name=value` line of a properties text; comments and lines without '=' are skipped. */
+static bool next_property(struct mosaic_slice *text, struct mosaic_slice *name,
+			  struct mosaic_slice *value)
+{
+	while (text->len > 0) {
+		const uint8_t *end = memchr(text->ptr, '\n', text->len), *eq;
+		size_t len = end ? (size_t)(end - text->ptr) : text->len;
+		struct mosaic_slice line = trim(slice(text->ptr, len));
+
+		len += end != NULL;
+		*text = slice(text->ptr + len, text->len - len);
+		eq = line.len > 0 ? memchr(line.ptr, '=', line.len) : NULL;
+		if (!eq || line.ptr[0] == '#' || line.ptr[0] == '!')
+			continue;
+		*name = trim(slice(line.ptr, (size_t)(eq - line.ptr)));
+		*value = trim(slice(eq + 1, line.len - (size_t)(eq + 1 - line.ptr)));
+		return true;
+	}
+	return false;
+}
+
+static bool has_forbidden(struct mosaic_slice text)
+{
+	static const char *const names[] = { "configBlackList", "brokerConfigPath", "rocketmqHome" };
+	struct mosaic_slice name, value;
+
+	while (next_property(&text, &name, &value))
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (slice_is(name, names[i]))
+				return true;
+	return false;
+}
+
+static void log_property(const struct broker *b, const char *event, struct mosaic_slice name,
+			 struct mosaic_slice value)
+{
+	char *names = slice_dup(name), *values = slice_dup(value);
+	char name_text[128], value_text[128];
+
+	LOG_INFO(b->host, event, "name=%s value=%s",
+		 host_log_quote(name_text, sizeof(name_text), names),
+		 host_log_quote(value_text, sizeof(value_text), values));
+	free(names);
+	free(values);
+}
+
+/* 0, also for a name without an effect; MOSAIC_E_INVAL. */
+static int set_property(struct broker *b, struct mosaic_slice name, struct mosaic_slice value)
+{
+	for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
+		if (!slice_is(name, properties[i].name))
+			continue;
+		if (!properties[i].set)
+			break;
+		if (properties[i].set(b, value) != 0)
+			return MOSAIC_E_INVAL;
+		log_property(b, "config_changed", name, value);
+		return 0;
+	}
+	log_property(b, "config_without_effect", name, value);
+	return 0;
+}
+
+void admin_on_update_config(void *broker, struct request *req)
+{
+	struct broker *b = broker;
+	struct mosaic_slice text = req->body, name, value;
+	uint32_t n = 0;
+
+	if (has_forbidden(text)) {
+		reply_remark(&req->ticket, RES_NO_PERMISSION,
+			     "Can not update config in black list.");
+		return;
+	}
+	while (n++ < LINES_MAX && next_property(&text, &name, &value)) {
+		if (set_property(b, name, value) == 0)
+			continue;
+		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "the value \"%.*s\" does not fit %.*s",
+			     SLICE_ARG(value), SLICE_ARG(name));
+		return;
+	}
+	reply_code(&req->ticket, RES_SUCCESS);
+}
