@@ -1,0 +1,461 @@
+/*
+ * The commit log's straight line:
+ *   log_reserve  a pointer into the mapped tail segment
+ *   log_commit   the end moves; now and then log_look_ahead() wakes the helper
+ *   log_read     the same mapped bytes; cold ones are brought in by a host worker first
+ *   log_sync     msync on the syncer; what was committed while one runs is covered by the next
+ *
+ * Failure modes: the next segment is not ready (E_AGAIN) or the disk is full (E_NOSPACE): log_room();
+ * a segment cannot be made, read or synced: store_fail(), then reserve and sync answer E_FATAL.
+ */
+#include "commit_log.h"
+
+#include "io.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+/* Own bytes this close to the end are taken to be in memory without asking the kernel. */
+#define HOT_BYTES (UINT64_C(32) << 20)
+#define PROBE_PAGES 1024
+
+void segment_path(char path[PATH_BYTES], uint64_t start)
+{
+	snprintf(path, PATH_BYTES, LOG_FOLDER "/" SEGMENT_NAME_FORMAT, start);
+}
+
+struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start)
+{
+	struct segment *segment = calloc(1, sizeof(*segment));
+	if (!segment)
+		return NULL;
+	segment->map = mmap(NULL, store->options.segment_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+			    fd, 0);
+	if (segment->map == MAP_FAILED) {
+		free(segment);
+		return NULL;
+	}
+	segment->start = start;
+	segment->job.store = store;
+	return segment;
+}
+
+static void retire_run(struct job *job)
+{
+	struct segment *segment = (struct segment *)job;
+	munmap(segment->map, job->store->options.segment_bytes);
+	if (!segment->is_unlinked)
+		return;
+	char path[PATH_BYTES];
+	segment_path(path, segment->start);
+	unlinkat(job->store->dir_fd, path, 0);
+}
+
+static void retire_done(struct job *job)
+{
+	free(job);
+}
+
+/* On the helper: what it was told to prepare before comes first and still finds the mapping. */
+static void segment_unmap(struct segment *segment)
+{
+	struct mosaic_store *store = segment->job.store;
+	if (!store->helper.is_running) { /* after close */
+		munmap(segment->map, store->options.segment_bytes);
+		free(segment);
+		return;
+	}
+	segment->job.run = retire_run;
+	segment->job.done = retire_done;
+	worker_submit(&store->helper, &segment->job);
+}
+
+void segment_retire(struct segment *segment, bool unlink)
+{
+	segment->is_retired = true;
+	segment->is_unlinked = unlink;
+	if (segment->pins == 0)
+		segment_unmap(segment);
+}
+
+void segment_unpin(struct segment *segment)
+{
+	if (--segment->pins == 0 && segment->is_retired)
+		segment_unmap(segment);
+}
+
+static void log_retry(struct mosaic_timer *timer)
+{
+	struct commit_log *log = timer->data;
+	log->is_full = false;
+	log_look_ahead(log);
+}
+
+struct commit_log *log_create(struct mosaic_store *store)
+{
+	struct commit_log *log = calloc(1, sizeof(*log));
+	if (!log)
+		return NULL;
+	log->base.store = store;
+	log->base.name.kind = MOSAIC_COMMIT_LOG;
+	log->segment_bytes = store->options.segment_bytes;
+	log->tail_end = log->segment_bytes;
+	log->ahead.job.store = store;
+	log->sync_job.store = store;
+	log->retry.fire = log_retry;
+	log->retry.data = log;
+	return log;
+}
+
+void log_destroy(struct commit_log *log)
+{
+	if (!log)
+		return;
+	for (uint32_t i = 0; i < log->n; i++) {
+		munmap(log->segments[i]->map, log->segment_bytes);
+		free(log->segments[i]);
+	}
+	free(log->segments);
+	free(log);
+}
+
+bool log_add_segment(struct commit_log *log, struct segment *segment)
+{
+	if (log->n == log->capacity) {
+		uint32_t capacity = log->capacity ? log->capacity * 2 : 16;
+		struct segment **grown = realloc(log->segments, capacity * sizeof(struct segment *));
+		if (!grown)
+			return false;
+		log->segments = grown;
+		log->capacity = capacity;
+	}
+	if (log->n == 0)
+		log->first = segment->start / log->segment_bytes;
+	log->segments[log->n++] = segment;
+	return true;
+}
+
+uint64_t log_next_start(const struct commit_log *log)
+{
+	return log->n > 0 ? (log->first + log->n) * log->segment_bytes
+			  : log->end - log->end % log->segment_bytes;
+}
+
+void log_find_tail(struct commit_log *log)
+{
+	uint64_t index = log->end / log->segment_bytes;
+	log->tail_end = (index + 1) * log->segment_bytes;
+	bool is_ready = log->n > 0 && index >= log->first && index - log->first < log->n;
+	log->tail = is_ready ? log->segments[index - log->first] : NULL;
+	if (log->tail && !log->tail->is_writable)
+		log->tail = NULL;
+}
+
+static int32_t log_no_room(struct commit_log *log)
+{
+	struct mosaic_store *store = log->base.store;
+	if (store->is_broken)
+		return MOSAIC_E_FATAL;
+	if (!store->is_open || store->is_closing)
+		return MOSAIC_E_CLOSED;
+	if (log->is_full)
+		return MOSAIC_E_NOSPACE;
+	if (!log->cut)
+		log_look_ahead(log);
+	return MOSAIC_E_AGAIN;
+}
+
+int32_t log_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room)
+{
+	uint64_t left = log->tail_end - log->end;
+	log->reserved = 0;
+	if (max_len > left) {
+		room->len = (uint32_t)left;
+		return MOSAIC_E_LIMIT;
+	}
+	if (!log->tail || log->base.store->is_broken || log->base.store->is_closing)
+		return log_no_room(log);
+	room->ptr = log->tail->map + (log->end - log->tail->start);
+	room->len = max_len;
+	log->reserved = max_len;
+	return 0;
+}
+
+void log_commit(struct commit_log *log, uint32_t len)
+{
+	if (len > log->reserved) /* never beyond what was lent */
+		len = log->reserved;
+	log->end += len;
+	log->reserved = 0;
+	if (log->end >= log->wake_at)
+		log_look_ahead(log);
+}
+
+int32_t log_room(struct commit_log *log, struct mosaic_req *req)
+{
+	struct mosaic_store *store = log->base.store;
+	if (log->room)
+		return MOSAIC_E_AGAIN;
+	int32_t rc = store->is_broken ? MOSAIC_E_FATAL : store_accept(store);
+	if (rc < 0)
+		return rc;
+	if (log->tail && !log->cut) { /* it became ready between reserve() and now */
+		store_done_later(store, req, 0);
+		return MOSAIC_PENDING;
+	}
+	log->room = req;
+	if (log->is_full)
+		log_retry_later(log);
+	else if (!log->cut)
+		log_look_ahead(log);
+	return MOSAIC_PENDING;
+}
+
+int32_t log_start_at(struct commit_log *log, uint64_t offset)
+{
+	if (log->begin != log->end || log->cut)
+		return MOSAIC_E_INVAL;
+	while (log->n > 0)
+		segment_retire(log->segments[--log->n], true);
+	log->begin = log->end = log->synced = offset;
+	log->present_upto = log->forgotten = log->hot_from = offset;
+	log->is_end_known = true;
+	log_find_tail(log);
+	log_look_ahead(log);
+	return 0;
+}
+
+/* ---- read ---- */
+
+struct cold_read {
+	struct mosaic_work work; /* first */
+	struct mosaic_read *read;
+	struct mosaic_store *store;
+	struct segment *segment;
+	uint8_t *pages;
+	size_t n_bytes;
+};
+
+static uint8_t *page_floor(const uint8_t *p)
+{
+	return (uint8_t *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
+}
+
+static bool is_resident(uint8_t *from, size_t n_bytes)
+{
+	unsigned char pages[PROBE_PAGES];
+	while (n_bytes > 0) {
+		size_t part = n_bytes < sizeof(pages) * PAGE_BYTES ? n_bytes
+								   : sizeof(pages) * PAGE_BYTES;
+		if (mincore(from, part, pages) != 0)
+			return false;
+		for (size_t i = 0; i < (part + PAGE_BYTES - 1) / PAGE_BYTES; i++)
+			if (!(pages[i] & 1))
+				return false;
+		from += part;
+		n_bytes -= part;
+	}
+	return true;
+}
+
+/* A damaged sector answers with an error here instead of SIGBUS at the first touch. */
+static void cold_run(struct mosaic_work *work)
+{
+	struct cold_read *cold = (struct cold_read *)work;
+	madvise(cold->pages, cold->n_bytes, MADV_WILLNEED);
+	work->req.status = 0;
+	if (madvise(cold->pages, cold->n_bytes, MADV_POPULATE_READ) == 0)
+		return;
+	if (errno != EINVAL) {
+		work->req.status = MOSAIC_E_IO;
+		return;
+	}
+	for (size_t i = 0; i < cold->n_bytes; i += PAGE_BYTES)
+		(void)*(volatile const uint8_t *)(cold->pages + i);
+}
+
+static void cold_done(struct mosaic_req *req)
+{
+	struct cold_read *cold = (struct cold_read *)req;
+	struct mosaic_store *store = cold->store;
+	struct mosaic_req *user = &cold->read->req;
+	int32_t status = req->status;
+	if (status != 0) {
+		segment_unpin(cold->segment);
+		cold->read->ptr = NULL;
+	}
+	free(cold);
+	store_done(store, user, status);
+}
+
+static int32_t log_read_cold(struct commit_log *log, struct segment *segment, uint8_t *pages,
+			     size_t n_bytes, struct mosaic_read *read)
+{
+	struct mosaic_store *store = log->base.store;
+	struct cold_read *cold = calloc(1, sizeof(*cold));
+	int32_t rc = cold ? store_accept(store) : MOSAIC_E_NOMEM;
+	if (rc < 0) {
+		free(cold);
+		return rc;
+	}
+	cold->read = read;
+	cold->store = store;
+	cold->segment = segment;
+	cold->pages = pages;
+	cold->n_bytes = n_bytes;
+	cold->work.run = cold_run;
+	cold->work.req.done = cold_done;
+	rc = store->host->work(store->host, &cold->work);
+	if (rc < 0) {
+		store->n_pending--;
+		free(cold);
+		return rc;
+	}
+	segment->pins++;
+	return MOSAIC_PENDING;
+}
+
+int32_t log_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read)
+{
+	if (offset < log->begin || offset >= log->end)
+		return MOSAIC_E_NOTFOUND;
+	if (len == 0)
+		return MOSAIC_E_INVAL;
+	struct segment *segment = log->segments[offset / log->segment_bytes - log->first];
+	uint64_t limit = segment->start + log->segment_bytes;
+	if (limit > log->end)
+		limit = log->end;
+	read->offset = offset;
+	read->ptr = segment->map + (offset - segment->start);
+	read->len = limit - offset < len ? (uint32_t)(limit - offset) : len;
+	read->pin[0] = (uint64_t)(uintptr_t)segment;
+	read->pin[1] = MOSAIC_COMMIT_LOG;
+	if (offset < log->hot_from || log->end - offset > HOT_BYTES) {
+		uint8_t *pages = page_floor(read->ptr);
+		size_t n_bytes = (size_t)(read->ptr + read->len - pages);
+		if (!is_resident(pages, n_bytes))
+			return log_read_cold(log, segment, pages, n_bytes, read);
+	}
+	segment->pins++;
+	return 0;
+}
+
+void log_unpin(struct mosaic_read *read)
+{
+	segment_unpin((struct segment *)(uintptr_t)read->pin[0]);
+}
+
+/* ---- sync ---- */
+
+static void sync_run(struct job *job)
+{
+	struct commit_log *log = job->store->log;
+	for (uint32_t i = 0; i < log->n_syncing; i++) {
+		struct segment *segment = log->syncing[i];
+		uint64_t from = log->sync_from > segment->start ? log->sync_from : segment->start;
+		uint64_t upto = log->sync_upto - segment->start;
+		upto = upto < log->segment_bytes ? upto : log->segment_bytes;
+		uint8_t *pages = page_floor(segment->map + (from - segment->start));
+		if (msync(pages, (size_t)(segment->map + upto - pages), MS_SYNC) != 0)
+			job_fail(job, errno, "cannot sync the commit log");
+	}
+	if (log->syncs_folder) {
+		int rc = io_sync_folder(job->store->dir_fd, LOG_FOLDER);
+		if (rc != 0)
+			job_fail(job, rc, "cannot sync the folder of the commit log");
+	}
+}
+
+static void sync_start(struct commit_log *log);
+
+static void sync_done(struct job *job)
+{
+	struct mosaic_store *store = job->store;
+	struct commit_log *log = store->log;
+	for (uint32_t i = 0; i < log->n_syncing; i++)
+		segment_unpin(log->syncing[i]);
+	log->is_syncing = false;
+	if (job->status != 0) { /* final: the kernel may have dropped what it could not write */
+		store_fail(store, MOSAIC_E_IO, job->os_errno, job->what, LOG_FOLDER);
+		return;
+	}
+	log->synced = log->sync_claim;
+	while (log->syncs && (log->syncs->upto <= log->synced || log->syncs->upto > log->end)) {
+		struct mosaic_sync *req = log->syncs;
+		log->syncs = (struct mosaic_sync *)req->req.next;
+		if (req->upto < log->synced)
+			req->upto = log->synced;
+		store_done(store, &req->req, 0);
+	}
+	if (log->syncs && !log->is_syncing)
+		sync_start(log);
+}
+
+/* Syncs everything committed, at most as many segments as fit into the job. */
+static void sync_start(struct commit_log *log)
+{
+	log->sync_from = log->synced;
+	log->sync_upto = log->end;
+	log->n_syncing = 0;
+	uint64_t index = log->sync_from / log->segment_bytes - log->first;
+	for (; index < log->n && log->segments[index]->start < log->end; index++) {
+		if (log->n_syncing == sizeof(log->syncing) / sizeof(log->syncing[0])) {
+			log->sync_upto = log->segments[index]->start;
+			break;
+		}
+		log->segments[index]->pins++;
+		log->syncing[log->n_syncing++] = log->segments[index];
+	}
+	log->sync_claim = log->sync_upto;
+	log->syncs_folder = log->is_folder_dirty;
+	log->is_folder_dirty = false;
+	log->is_syncing = true;
+	log->sync_job.run = sync_run;
+	log->sync_job.done = sync_done;
+	worker_submit(&log->base.store->syncer, &log->sync_job);
+}
+
+int32_t log_sync(struct commit_log *log, struct mosaic_sync *req)
+{
+	struct mosaic_store *store = log->base.store;
+	if (store->is_broken)
+		return MOSAIC_E_FATAL;
+	if (req->upto > log->end)
+		return MOSAIC_E_INVAL;
+	int32_t rc = store_accept(store);
+	if (rc < 0)
+		return rc;
+	if (req->upto <= log->synced) {
+		req->upto = log->synced;
+		store_done_later(store, &req->req, 0);
+		return MOSAIC_PENDING;
+	}
+	struct mosaic_sync **link = &log->syncs; /* few: one per flush policy and close */
+	while (*link && (*link)->upto <= req->upto)
+		link = (struct mosaic_sync **)(void *)&(*link)->req.next;
+	req->req.next = (struct mosaic_req *)*link;
+	*link = req;
+	if (!log->is_syncing)
+		sync_start(log);
+	return MOSAIC_PENDING;
+}
+
+void log_cancel(struct commit_log *log, int32_t status)
+{
+	struct mosaic_store *store = log->base.store;
+	log_tell_room(log, status);
+	while (store->is_broken && log->syncs) {
+		struct mosaic_sync *req = log->syncs;
+		log->syncs = (struct mosaic_sync *)req->req.next;
+		store_done_later(store, &req->req, status);
+	}
+}

@@ -1,0 +1,121 @@
+/*
+ * The commit log: mapped segments, the writer's end of the stream, reads, syncs and cuts.
+ */
+#ifndef STORE_MMAP_COMMIT_LOG_H
+#define STORE_MMAP_COMMIT_LOG_H
+
+#include "store.h"
+
+#define LOG_FOLDER "commitlog"
+#define SEGMENT_TMP "segment.tmp" /* beside the folder: Apache's broker reads every name in it */
+#define PATH_BYTES 64             /* "commitlog/" and 20 digits */
+
+struct segment {
+	struct job job; /* first: unmapping and deleting */
+	uint64_t start;
+	uint8_t *map;
+	uint32_t pins;
+	bool is_writable; /* its blocks are allocated: writing cannot end in SIGBUS */
+	bool is_retired;  /* the log has forgotten it; unmapped with the last pin */
+	bool is_unlinked; /* its file goes with it */
+};
+
+/* Prepares the next segment and the pages ahead of the writer. One at a time. */
+struct ahead {
+	struct job job;          /* first */
+	bool is_running;
+	bool creates;            /* in: a segment at create_start */
+	uint64_t create_start;
+	struct segment *created; /* out */
+	uint8_t *pages[2];       /* in: ranges to make present, page-aligned */
+	size_t n_bytes[2];
+	uint8_t *behind;         /* in: a range to take out of this process's memory */
+	size_t n_behind;
+	uint64_t upto;           /* present below, when it is back */
+	uint64_t page_bytes;
+	bool cannot_populate;    /* the kernel lacks MADV_POPULATE_WRITE */
+};
+
+struct commit_log {
+	struct mosaic_stream base; /* first */
+	uint64_t begin, end;
+	uint64_t segment_bytes;
+
+	/* The writer's segment, NULL when the next one is not ready. */
+	struct segment *tail;
+	uint64_t tail_end; /* of the segment that `end` lies in, ready or not */
+	uint32_t reserved;
+	uint64_t wake_at; /* commit() looks ahead when end reaches it */
+
+	uint64_t first; /* index of segments[0] */
+	struct segment **segments;
+	uint32_t n, capacity;
+
+	struct ahead ahead;
+	uint64_t present_upto; /* pages below are prepared */
+	uint64_t forgotten;    /* pages below were taken out of memory again */
+	uint64_t window;       /* how far ahead, adapts to the rate */
+	uint64_t woken_ns;
+	uint64_t hot_from;   /* bytes from here were written by this process */
+	bool is_end_known;   /* the reader of records has told where they stop */
+	bool is_full;        /* the disk had no room for the next segment */
+	struct mosaic_timer retry;
+	struct mosaic_req *room;
+
+	struct job sync_job;
+	struct mosaic_sync *syncs; /* waiting, in order of upto */
+	struct segment *syncing[8]; /* pinned by the job */
+	uint32_t n_syncing;
+	uint64_t synced, sync_from, sync_upto;
+	uint64_t sync_claim; /* what the job's success proves: a cut meanwhile makes it less */
+	bool is_syncing, is_folder_dirty, syncs_folder;
+
+	struct log_cut *cut; /* under way: reserve() waits */
+	struct log_trim *trim;
+};
+
+static inline struct commit_log *log_of(struct mosaic_stream *stream)
+{
+	return (struct commit_log *)stream;
+}
+
+/* commit_log.c */
+struct commit_log *log_create(struct mosaic_store *store);
+void log_destroy(struct commit_log *log);
+/* Appends a segment that was found or made; false: no memory. */
+bool log_add_segment(struct commit_log *log, struct segment *segment);
+/* Where the next segment starts. */
+uint64_t log_next_start(const struct commit_log *log);
+/* Points the writer at the segment of `end`. */
+void log_find_tail(struct commit_log *log);
+/* [worker] maps an open file of a whole segment; NULL: errno. */
+struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start);
+/* The log has forgotten it: unmapped when unpinned, on the helper. */
+void segment_retire(struct segment *segment, bool unlink);
+void segment_unpin(struct segment *segment);
+void segment_path(char path[PATH_BYTES], uint64_t start);
+
+int32_t log_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room);
+void log_commit(struct commit_log *log, uint32_t len);
+int32_t log_room(struct commit_log *log, struct mosaic_req *req);
+int32_t log_start_at(struct commit_log *log, uint64_t offset);
+int32_t log_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
+void log_unpin(struct mosaic_read *read);
+int32_t log_sync(struct commit_log *log, struct mosaic_sync *req);
+/* Ends the waiting syncs and room waiters; at close and at a failure. */
+void log_cancel(struct commit_log *log, int32_t status);
+
+/* log_ahead.c */
+void log_look_ahead(struct commit_log *log);
+/* Tells who waits for room. */
+void log_tell_room(struct commit_log *log, int32_t status);
+/* Asks the disk again a little later, as long as somebody waits. */
+void log_retry_later(struct commit_log *log);
+
+/* log_cut.c */
+int32_t log_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req);
+int32_t log_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req);
+/* At close: no more pauses. */
+void log_trim_hurry(struct commit_log *log);
+
+#endif

@@ -1,0 +1,299 @@
+/*
+ * Cuts of the commit log: truncate at the end, trim at the begin.
+ *
+ * truncate: the core forgets the bytes at once; a job on the slow thread deletes later segments,
+ * clears the rest of the last one and makes that durable (STORE-07). Until it is back reserve()
+ * answers E_AGAIN. It also allocates the last segment's blocks, which a copied or foreign file may
+ * lack.
+ * trim: `begin` moves at once; the files are deleted one by one with a pause between them, because
+ * unlinking a large file keeps the file system's journal busy.
+ */
+#include "commit_log.h"
+#include "io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define TRIM_PAUSE_NS UINT64_C(20000000)
+
+struct log_cut {
+	struct job job; /* first */
+	struct mosaic_req *req;
+	uint64_t to;
+	uint64_t delete_from, delete_upto; /* starts of segments that go */
+	struct segment *partial;           /* pinned: holds `to`; NULL: none */
+};
+
+struct log_trim {
+	struct job job; /* first */
+	struct mosaic_req *req;
+	struct mosaic_timer pause;
+	struct segment **segments; /* retired and pinned by this */
+	uint32_t n, next;
+};
+
+/* ---- truncate ---- */
+
+/* True when the file has data at or beyond `from`, as far as the file system can tell. */
+static bool has_data(int fd, uint64_t from, uint64_t size)
+{
+	off_t data = lseek(fd, (off_t)from, SEEK_DATA);
+	if (data < 0)
+		return errno != ENXIO;
+	return (uint64_t)data < size;
+}
+
+static bool is_zero(const uint8_t *p, size_t n)
+{
+	return n == 0 || (*p == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
+/* Zeros from `to` to the end of its segment, on disk too. */
+static int clear_rest(struct mosaic_store *store, struct log_cut *cut, int fd)
+{
+	uint64_t size = store->options.segment_bytes;
+	uint64_t offset = cut->to - cut->partial->start;
+	uint64_t page = (offset + PAGE_BYTES - 1) & ~(uint64_t)(PAGE_BYTES - 1);
+	uint8_t *map = cut->partial->map;
+	page = page < size ? page : size;
+	bool is_changed = !is_zero(map + offset, page - offset);
+	if (is_changed)
+		memset(map + offset, 0, page - offset);
+	if (page < size && has_data(fd, page, size)) {
+		is_changed = true;
+		/* Blocks stay allocated but read as zeros: no gigabyte is written for it. */
+		if (fallocate(fd, FALLOC_FL_ZERO_RANGE, (off_t)page, (off_t)(size - page)) != 0)
+			memset(map + page, 0, size - page);
+	}
+	if (!is_changed)
+		return 0;
+	if (msync(map, size, MS_SYNC) != 0 || fdatasync(fd) != 0)
+		return errno;
+	return 0;
+}
+
+static void cut_partial(struct log_cut *cut)
+{
+	struct mosaic_store *store = cut->job.store;
+	char path[PATH_BYTES];
+	segment_path(path, cut->partial->start);
+	int fd = io_open(store->dir_fd, path, O_RDWR);
+	if (fd < 0) {
+		job_fail(&cut->job, -fd, "cannot open a segment to truncate it");
+		return;
+	}
+	int rc = clear_rest(store, cut, fd);
+	if (rc != 0)
+		job_fail(&cut->job, rc, "cannot truncate a segment of the commit log");
+	rc = rc == 0 ? io_allocate(fd, store->options.segment_bytes) : 0;
+	if (rc == 0)
+		cut->partial->is_writable = true;
+	else
+		job_fail(&cut->job, rc, "cannot allocate the last segment of the commit log");
+	close(fd);
+}
+
+static void cut_run(struct job *job)
+{
+	struct log_cut *cut = (struct log_cut *)job;
+	struct mosaic_store *store = job->store;
+	uint64_t size = store->options.segment_bytes;
+	char path[PATH_BYTES];
+	/* The last one first: whatever interrupts this, the files stay without a gap. */
+	for (uint64_t start = cut->delete_upto; start > cut->delete_from; start -= size) {
+		segment_path(path, start - size);
+		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT)
+			job_fail(job, errno, "cannot delete a segment of the commit log");
+	}
+	if (cut->delete_upto > cut->delete_from) {
+		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
+		if (rc != 0 && rc != ENOENT)
+			job_fail(job, rc, "cannot sync the folder of the commit log");
+	}
+	if (cut->partial)
+		cut_partial(cut);
+}
+
+static void cut_done(struct job *job)
+{
+	struct log_cut *cut = (struct log_cut *)job;
+	struct mosaic_store *store = job->store;
+	struct commit_log *log = store->log;
+	struct mosaic_req *req = cut->req;
+	int32_t status = job->status;
+	if (cut->partial)
+		segment_unpin(cut->partial);
+	log->cut = NULL;
+	/* A full disk too: the end is inside a segment whose blocks cannot be had. */
+	if (status != 0)
+		store_fail(store, status, job->os_errno, job->what, LOG_FOLDER);
+	free(cut);
+	log_find_tail(log);
+	log_look_ahead(log);
+	if (log->tail)
+		log_tell_room(log, 0);
+	store_done(store, req, status);
+}
+
+/* Forgets the segments that start at or above `to`; the job deletes their files. */
+static void cut_segments(struct commit_log *log, struct log_cut *cut)
+{
+	cut->delete_upto = cut->delete_from = log_next_start(log);
+	while (log->n > 0 && log->segments[log->n - 1]->start >= cut->to) {
+		struct segment *segment = log->segments[--log->n];
+		cut->delete_from = segment->start;
+		segment_retire(segment, false);
+	}
+	if (log->n > 0 && cut->to < log_next_start(log)) {
+		cut->partial = log->segments[log->n - 1];
+		cut->partial->pins++;
+	}
+}
+
+int32_t log_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req)
+{
+	struct mosaic_store *store = log->base.store;
+	if (store->is_broken)
+		return MOSAIC_E_FATAL;
+	if (to > log->end)
+		return MOSAIC_E_INVAL;
+	if (log->cut)
+		return MOSAIC_E_AGAIN;
+	struct log_cut *cut = calloc(1, sizeof(*cut));
+	int32_t rc = cut ? store_accept(store) : MOSAIC_E_NOMEM;
+	if (rc < 0) {
+		free(cut);
+		return rc;
+	}
+	cut->job.store = store;
+	cut->job.run = cut_run;
+	cut->job.done = cut_done;
+	cut->req = req;
+	cut->to = to;
+	cut_segments(log, cut);
+	log->end = to;
+	log->begin = log->begin < to ? log->begin : to;
+	log->synced = log->synced < to ? log->synced : to;
+	log->sync_claim = log->sync_claim < to ? log->sync_claim : to;
+	log->present_upto = log->hot_from = to;
+	log->forgotten = log->forgotten < to ? log->forgotten : to;
+	log->tail = NULL;
+	log->tail_end = (to / log->segment_bytes + 1) * log->segment_bytes;
+	log->reserved = 0;
+	log->is_end_known = true;
+	log->cut = cut;
+	worker_submit(&store->slow, &cut->job);
+	return MOSAIC_PENDING;
+}
+
+/* ---- trim ---- */
+
+static void trim_next(struct log_trim *trim);
+
+static void trim_paused(struct mosaic_timer *timer)
+{
+	trim_next(timer->data);
+}
+
+static void trim_run(struct job *job)
+{
+	struct log_trim *trim = (struct log_trim *)job;
+	char path[PATH_BYTES];
+	segment_path(path, trim->segments[trim->next]->start);
+	if (unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT)
+		job_fail(job, errno, "cannot delete a segment of the commit log");
+}
+
+static void trim_done(struct job *job)
+{
+	struct log_trim *trim = (struct log_trim *)job;
+	struct mosaic_store *store = job->store;
+	struct commit_log *log = store->log;
+	if (job->status != 0)
+		store_log(store, MOSAIC_LOG_WARN, "trim_failed", "%s at %" PRIu64 ": %s", job->what,
+			  trim->segments[trim->next]->start, strerror(job->os_errno));
+	segment_unpin(trim->segments[trim->next++]);
+	if (trim->next < trim->n) {
+		if (store->is_closing)
+			trim_next(trim);
+		else
+			store->host->timer_start(store->host, &trim->pause, TRIM_PAUSE_NS);
+		return;
+	}
+	struct mosaic_req *req = trim->req;
+	int32_t status = job->status;
+	log->trim = NULL;
+	free(trim->segments);
+	free(trim);
+	if (log->is_full) { /* there may be room now */
+		log->is_full = false;
+		log_look_ahead(log);
+	}
+	store_done(store, req, status);
+}
+
+static void trim_next(struct log_trim *trim)
+{
+	trim->job.run = trim_run;
+	trim->job.done = trim_done;
+	worker_submit(&trim->job.store->slow, &trim->job);
+}
+
+void log_trim_hurry(struct commit_log *log)
+{
+	struct log_trim *trim = log->trim;
+	if (!trim || trim->pause.due_ns == 0)
+		return;
+	const struct mosaic_host *host = log->base.store->host;
+	host->timer_stop(host, &trim->pause);
+	trim_next(trim);
+}
+
+int32_t log_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req)
+{
+	struct mosaic_store *store = log->base.store;
+	uint32_t n = 0;
+	while (log->n - n > 1 && log->segments[n + 1]->start <= below &&
+	       log->segments[n + 1]->start <= log->end)
+		n++;
+	if (log->trim)
+		return MOSAIC_E_AGAIN;
+	int32_t rc = store_accept(store);
+	if (rc < 0)
+		return rc;
+	if (n == 0) {
+		store_done_later(store, req, 0);
+		return MOSAIC_PENDING;
+	}
+	struct log_trim *trim = calloc(1, sizeof(*trim));
+	struct segment **segments = trim ? malloc(n * sizeof(struct segment *)) : NULL;
+	if (!segments) {
+		free(trim);
+		store->n_pending--;
+		return MOSAIC_E_NOMEM;
+	}
+	memcpy(segments, log->segments, n * sizeof(struct segment *));
+	for (uint32_t i = 0; i < n; i++) {
+		segments[i]->pins++;
+		segment_retire(segments[i], false);
+	}
+	log->n -= n;
+	memmove(log->segments, log->segments + n, log->n * sizeof(struct segment *));
+	log->first += n;
+	log->begin = log->segments[0]->start;
+	log->synced = log->synced > log->begin ? log->synced : log->begin;
+	trim->job.store = store;
+	trim->req = req;
+	trim->segments = segments;
+	trim->n = n;
+	trim->pause.fire = trim_paused;
+	trim->pause.data = trim;
+	log->trim = trim;
+	trim_next(trim);
+	return MOSAIC_PENDING;
+}

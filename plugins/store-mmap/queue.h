@@ -1,0 +1,107 @@
+/*
+ * Consume queues: many, small and seldom read far behind, so they are not mapped.
+ *
+ * What is committed lies in chunks of memory until the helper has written it; one write of a queue
+ * is under way at most, so a killed process loses a tail and nothing in between. Files are opened
+ * when needed; a bounded number stays open.
+ */
+#ifndef STORE_MMAP_QUEUE_H
+#define STORE_MMAP_QUEUE_H
+
+#include "store.h"
+
+#define QUEUE_FOLDER "consumequeue"
+#define QUEUE_PATH_BYTES 512 /* a file name is at most 255 bytes */
+
+struct chunk {
+	struct chunk *next;
+	uint64_t start;
+	uint32_t refs; /* the queue, the write under way, reads */
+	uint32_t len, capacity;
+	uint8_t bytes[];
+};
+
+/* An open file of a queue; in the store's LRU list. */
+struct queue_file {
+	struct queue_file *newer, *older;
+	struct queue *queue;
+	uint32_t slot; /* queue->files[slot] */
+	uint32_t refs; /* users of fd on other threads; not closed meanwhile */
+	uint64_t start;
+	int fd;
+};
+
+enum { FILE_WRITE, FILE_READ, FILE_SLOTS };
+
+struct queue {
+	struct mosaic_stream base; /* first */
+	uint64_t begin, end;
+	uint64_t written;      /* below: in the files (the page cache) */
+	uint64_t synced;       /* below: durable */
+	struct chunk *head, *last; /* cover at least [written, end) */
+	struct queue_file *files[FILE_SLOTS];
+	struct mosaic_req *room;
+	struct queue *dirty_next, **dirty_link; /* in store->dirty while end > synced */
+	struct queue *zombie_next;
+	struct queue_cut *cut;  /* waits for the write under way, then runs */
+	struct queue_delete *drop; /* when dropped: runs after both */
+	uint32_t reserved;
+	uint32_t refs;          /* the table and everything under way */
+	bool is_writing, is_full, is_dropped, is_new; /* new: a file was made since the last sync */
+	uint64_t write_to;      /* write on until here without waiting for more */
+	uint64_t filler_from;   /* filler up to `begin` is still to be written; == begin: none */
+};
+
+static inline struct queue *queue_of(struct mosaic_stream *stream)
+{
+	return (struct queue *)stream;
+}
+
+/* queue.c */
+int32_t queue_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
+		   struct queue **out);
+/* Whether a topic can be the name of a folder. */
+bool queue_topic_is_valid(const char *topic);
+void queue_unref(struct queue *q);
+void queue_free(struct queue *q);
+void queue_folder(char path[QUEUE_PATH_BYTES], const struct queue *q);
+void queue_path(char path[QUEUE_PATH_BYTES], const struct queue *q, uint64_t start);
+int32_t queue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *room);
+void queue_commit(struct queue *q, uint32_t len);
+int32_t queue_room(struct queue *q, struct mosaic_req *req);
+void queue_tell_room(struct queue *q, int32_t status);
+int32_t queue_start_at(struct queue *q, uint64_t offset);
+int32_t queue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req);
+int32_t queue_trim(struct queue *q, uint64_t below, struct mosaic_req *req);
+int32_t queue_drop(struct queue *q, struct mosaic_req *req);
+void chunk_unref(struct chunk *chunk);
+/* Forgets chunks that are written; all of them with `all`, else the last one stays for more. */
+void queue_forget_chunks(struct queue *q, bool all);
+/* In store->dirty, for the next sync, or not. */
+void queue_mark_dirty(struct queue *q);
+void queue_undirty(struct queue *q);
+
+/* queue_write.c */
+void queue_write(struct queue *q);
+/* Runs a cut that waited for a write. */
+void queue_run_cut(struct queue *q);
+void queue_drop_step(struct queue *q);
+/* store->queue_retry: queues that met a full disk are written again. */
+void queue_retry(struct mosaic_timer *timer);
+/* The open file of a segment, with a reference; NULL: not open. */
+struct queue_file *queue_file_find(struct queue *q, uint64_t start);
+/* Takes over fd; without a reference. */
+void queue_file_keep(struct queue *q, uint32_t slot, uint64_t start, int fd);
+void queue_file_unref(struct queue_file *file);
+void queue_files_close(struct queue *q);
+
+/* queue_read.c */
+int32_t queue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic_read *read);
+void queue_unpin(struct mosaic_read *read);
+
+/* queue_sync.c: one queue, or with NULL all that are dirty. */
+int32_t queue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_req *req);
+/* A write of a queue of the running batch is back. */
+void queue_batch_step(struct mosaic_store *store);
+
+#endif

@@ -1,0 +1,102 @@
+#include "worker.h"
+
+#include "store.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#define STACK_BYTES (256 * 1024)
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	for (;;) {
+		pthread_mutex_lock(&w->mutex);
+		while (!w->head && !w->is_stopping)
+			pthread_cond_wait(&w->wake, &w->mutex);
+		struct job *job = w->head;
+		if (job) {
+			w->head = job->next;
+			if (!w->head)
+				w->tail = &w->head;
+		}
+		pthread_mutex_unlock(&w->mutex);
+		if (!job)
+			return NULL;
+		job->run(job);
+		w->host->post(w->host, &job->req);
+	}
+}
+
+int worker_start(struct worker *w, const struct mosaic_host *host, const char *name)
+{
+	w->host = host;
+	w->tail = &w->head;
+	pthread_mutex_init(&w->mutex, NULL);
+	pthread_cond_init(&w->wake, NULL);
+	pthread_attr_t attr;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	/* Signals are for the threads of the host. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int rc = pthread_create(&w->thread, &attr, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	if (rc != 0)
+		return rc;
+	pthread_setname_np(w->thread, name);
+	w->is_running = true;
+	return 0;
+}
+
+static void job_posted(struct mosaic_req *req)
+{
+	struct job *job = (struct job *)req; /* its first member */
+	struct mosaic_store *store = job->store;
+	job->done(job);
+	store->n_jobs--;
+	store_close_step(store);
+}
+
+void worker_submit(struct worker *w, struct job *job)
+{
+	job->req.done = job_posted;
+	job->next = NULL;
+	job->status = 0;
+	job->os_errno = 0;
+	job->store->n_jobs++;
+	pthread_mutex_lock(&w->mutex);
+	bool was_empty = !w->head;
+	*w->tail = job;
+	w->tail = &job->next;
+	if (was_empty)
+		pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->mutex);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (!w->is_running)
+		return;
+	pthread_mutex_lock(&w->mutex);
+	w->is_stopping = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->mutex);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->mutex);
+	w->is_running = false;
+}
+
+void job_fail(struct job *job, int os_errno, const char *what)
+{
+	if (job->status != 0) /* the first failure tells why */
+		return;
+	bool is_full = os_errno == ENOSPC || os_errno == EDQUOT || os_errno == EFBIG;
+	job->status = is_full ? MOSAIC_E_NOSPACE
+			      : (os_errno == ENOMEM ? MOSAIC_E_NOMEM : MOSAIC_E_IO);
+	job->os_errno = os_errno;
+	job->what = what;
+}
