@@ -34,6 +34,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (n > 0) {
 		tcp_conn_active(c);
 		tcp_input(c, (uint8_t *)buf->base, (uint32_t)n);
+		if (n == READ_BYTES)
+			tcp_output_yield(c);
 	} else if (n == UV_EOF) {
 		/* Half-closed too: answers that are written already still leave. */
 		tcp_conn_finish(c, MOSAIC_E_CLOSED, "closed by the peer");

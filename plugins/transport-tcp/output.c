@@ -291,11 +291,24 @@ void tcp_output_flush(struct mosaic_conn *c)
 	}
 }
 
+void tcp_output_yield(struct mosaic_conn *c)
+{
+	if (c->state != TCP_OPEN && c->state != TCP_PROBING)
+		return;
+	c->yielded = true;
+	tcp_conn_set_reading(c, false);
+	mark_dirty(c); /* the end of the turn takes it up again */
+}
+
 /* After output has left: goes on where back-pressure had stopped. */
 static void drained(struct mosaic_conn *c)
 {
 	uint64_t high = c->transport->options.high_pending;
 
+	if (c->yielded && (c->state == TCP_OPEN || c->state == TCP_PROBING)) {
+		c->yielded = false;
+		tcp_conn_set_reading(c, !c->held);
+	}
 	if (c->state != TCP_OPEN)
 		return;
 	if (c->pending > high && !c->held) {

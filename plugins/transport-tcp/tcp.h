@@ -125,6 +125,7 @@ struct mosaic_conn {
 	bool proxied;  /* a PROXY header was taken */
 	bool reading, writing;
 	bool held;    /* back-pressure: nothing is read or delivered */
+	bool yielded; /* filled the read buffer; reads on in the next turn */
 	bool refused; /* the core waits for writable() */
 
 	/* input: the beginning of a frame, or while held everything that was read but not delivered */
@@ -196,6 +197,8 @@ void tcp_commit(struct mosaic_conn *c, uint32_t len);
 int32_t tcp_send_span(struct mosaic_conn *c, struct mosaic_out_span *span);
 uint64_t tcp_pending(const struct mosaic_conn *c);
 void tcp_output_flush(struct mosaic_conn *c);
+/* Stops reading until the next turn: others are ready too, and libuv would read on up to 32 times. */
+void tcp_output_yield(struct mosaic_conn *c);
 void tcp_output_free(struct mosaic_conn *c);
 void tcp_output_turn(uv_prepare_t *prepare);
 void tcp_output_nudged(struct mosaic_req *req);

@@ -102,6 +102,31 @@ static void frames_cut_anywhere_arrive_whole(void **state)
 	stop(kit);
 }
 
+static void a_flood_on_one_connection_does_not_hold_up_another(void **state)
+{
+	struct kit *kit = start(NULL);
+	static uint8_t flood[4 << 20];
+	(void)state;
+	for (size_t at = 0; at < sizeof(flood); at += 1024)
+		put_be32(flood + at, 1020);
+	int loud = peer_open(kit), soft = peer_open(kit);
+	peer_send_frame(kit, loud, "x", 1);
+	struct side *side = kit_side(kit, 0);
+	size_t n = 0;
+	ssize_t sent;
+	while ((sent = send(loud, flood + n, sizeof(flood) - n, 0)) > 0)
+		n += (size_t)sent; /* what the kernel holds is read in more than one turn */
+	kit_turn(kit);
+	assert_true(side->n_frames <= 1 + 256); /* one read buffer a turn */
+	peer_send_frame(kit, soft, "hello", 5);
+	peer_send(kit, loud, flood + n, sizeof(flood) - n);
+	KIT_UNTIL(kit, side->n_frames == 1 + sizeof(flood) / 1024);
+	KIT_UNTIL(kit, kit->n_sides == 2 && kit->sides[1]->n_frames == 1);
+	close(loud);
+	close(soft);
+	stop(kit);
+}
+
 /* ---- TRANS-02 ---- */
 
 static void closed_runs_once_when_the_peer_goes(void **state)
@@ -903,6 +928,7 @@ int main(void)
 		TEST(frames_split_into_single_bytes_arrive_whole),
 		TEST(many_frames_in_one_segment_make_one_burst),
 		TEST(frames_cut_anywhere_arrive_whole),
+		TEST(a_flood_on_one_connection_does_not_hold_up_another),
 		TEST(closed_runs_once_when_the_peer_goes),
 		TEST(no_frame_follows_a_close_by_the_core),
 		TEST(close_with_flush_sends_the_answer_first),
