@@ -20,7 +20,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/num.h"
-#include "broker/control_rows.h"
 #include "wire/codes.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,15 +72,13 @@ static void check_told(struct registrar *r);
 /* Requests of a NameServer on our connection go where requests of clients go. */
 static void on_request(void *ctx, struct request *req)
 {
-	struct registrar *r = ctx;
+	const struct registrar *r = ctx;
+	const struct peer_handler *h = r->broker->config.peer_handler;
 
-	for (uint32_t i = 0; i < broker_n_rows; i++) {
-		if (broker_rows[i].code == req->header.code) {
-			broker_rows[i].handle(r->broker, req);
-			return;
-		}
-	}
-	reply_unsupported(req);
+	if (h)
+		h->request(h->ctx, req);
+	else
+		reply_unsupported(req);
 }
 
 static void on_closed(void *ctx, struct peer *peer)
