@@ -6,30 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-int cmd_bench(int argc, char **argv);
-int cmd_check(int argc, char **argv);
-int cmd_consume(int argc, char **argv);
-int cmd_plugins(int argc, char **argv);
-int cmd_produce(int argc, char **argv);
-int cmd_run(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 
 static const struct command commands[] = {
-#ifdef MOSAIC_HAVE_RUN
 	{ "run", cmd_run, "run what a configuration file says; without one: NameServer and broker" },
-#endif
 	{ "check", cmd_check, "check a configuration file and say what it promises" },
 	{ "plugins", cmd_plugins, "list and describe plugins, print the configuration's schema" },
-#ifdef MOSAIC_HAVE_PRODUCE
 	{ "produce", cmd_produce, "send messages" },
-#endif
-#ifdef MOSAIC_HAVE_CONSUME
 	{ "consume", cmd_consume, "receive messages" },
-#endif
-#ifdef MOSAIC_HAVE_BENCH
-	{ "bench", cmd_bench, "measure" },
-#endif
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "print this, or the help of a command" },
 };

@@ -339,13 +339,16 @@ static void check_brokers(struct load *l)
 {
 	const struct config *c = l->config;
 
-	for (uint32_t i = 0; i < c->n_brokers; i++) {
+	for (uint32_t i = 0; i < c->n_brokers; i++)
 		for (uint32_t j = i + 1; j < c->n_brokers; j++)
 			check_pair(l, &c->brokers[i], i, &c->brokers[j], j);
-		if (c->has_namesrv && same_listen(c->namesrv.listen, c->brokers[i].listen))
-			problems_add(l->problems, "namesrv.listen",
-				     "is %s, where a broker of this process listens too",
-				     c->namesrv.listen);
+	for (uint32_t i = 0; c->has_namesrv && i < c->n_brokers; i++) {
+		if (!same_listen(c->namesrv.listen, c->brokers[i].listen))
+			continue;
+		problems_add(l->problems, "namesrv.listen",
+			     "is %s, where broker %s of this process listens too",
+			     c->namesrv.listen, c->brokers[i].name);
+		break;
 	}
 }
 
@@ -502,7 +505,9 @@ int config_load_file(const char *file, struct plugins *plugins, struct config **
 
 int config_default(struct plugins *plugins, struct config **out, struct problems *problems)
 {
-	return config_load_text("(defaults)", slice_str("{}"), plugins, out, problems);
+	static const char text[] = "{ \"roles\": [\"namesrv\", \"broker\"],"
+		" \"broker\": { \"store\": { \"dir\": \"mosaic-data\" } } }";
+	return config_load_text("(defaults)", slice_str(text), plugins, out, problems);
 }
 
 static void free_broker(struct config_broker *b)

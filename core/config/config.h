@@ -67,7 +67,7 @@ NODISCARD int config_load_file(const char *file, struct plugins *plugins, struct
 /* name: what problems call the text. */
 NODISCARD int config_load_text(const char *name, struct mosaic_slice text, struct plugins *plugins,
 			       struct config **out, struct problems *problems);
-/* As for a file that contains {}. */
+/* As for a file that only says that the store's dir is "mosaic-data". */
 NODISCARD int config_default(struct plugins *plugins, struct config **out,
 			     struct problems *problems);
 void config_free(struct config **config);

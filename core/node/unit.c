@@ -16,9 +16,10 @@ static const struct mosaic_host *make_host(void *ctx, const char *name,
 
 static void mute_host(void *ctx, const struct mosaic_host *host)
 {
-	(void)ctx;
-	const struct host *h = CONTAINER_OF(host, struct host, api);
-	host_mute((struct host *)(uintptr_t)h);
+	struct unit *u = ctx;
+	for (uint32_t i = 0; i < u->n_hosts; i++)
+		if (&u->hosts_of[i].api == host)
+			host_mute(&u->hosts_of[i]);
 }
 
 int unit_init(struct unit *u, struct logger *logger, struct host_loop *main_loop,

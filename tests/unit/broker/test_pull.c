@@ -1,0 +1,212 @@
+/* Pulling and long polls. */
+#include "rig.h"
+#include "broker/pulls.h"
+
+static void pull_returns_messages_in_order_and_the_next_offset(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "a");
+	rig_send(&r, c, "T", 1, "", "other");
+	rig_send(&r, c, "T", 0, "", "b");
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_true(slice_is(f.header.remark, "FOUND"));
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "a b");
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 2);
+	assert_int_equal(rig_i64(&f, "minOffset"), 0);
+	assert_int_equal(rig_i64(&f, "maxOffset"), 2);
+	assert_int_equal(rig_i64(&f, "suggestWhichBrokerId"), 0);
+	f = rig_pull(&r, c, "T", 0, 1, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "b");
+	rig_close(&r);
+}
+
+static void offsets_outside_the_queue_get_rocketmqs_codes(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "a");
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 1, "*");
+	assert_int_equal(f.header.code, RES_PULL_NOT_FOUND);
+	assert_true(slice_is(f.header.remark, "OFFSET_OVERFLOW_ONE"));
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 1);
+	f = rig_pull(&r, c, "T", 0, 99, "*");
+	assert_int_equal(f.header.code, RES_PULL_OFFSET_MOVED);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 1);
+	f = rig_pull(&r, c, "T", 0, -5, "*");
+	assert_int_equal(f.header.code, RES_PULL_OFFSET_MOVED);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 0);
+	f = rig_pull(&r, c, "T", 3, 0, "*");
+	assert_int_equal(f.header.code, RES_PULL_NOT_FOUND);
+	assert_true(slice_is(f.header.remark, "NO_MESSAGE_IN_QUEUE"));
+	f = rig_pull(&r, c, "T", 3, 5, "*");
+	assert_int_equal(f.header.code, RES_PULL_OFFSET_MOVED);
+	assert_int_equal(rig_pull(&r, c, "T", 4, 0, "*").header.code, RES_INVALID_PARAMETER);
+	assert_int_equal(rig_pull(&r, c, "Unknown", 0, 0, "*").header.code, RES_TOPIC_NOT_EXIST);
+	rig_close(&r);
+}
+
+static void tags_filter_and_the_scan_advances(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "TAGS\1A\2", "a");
+	rig_send(&r, c, "T", 0, "TAGS\1B\2", "b");
+	rig_send(&r, c, "T", 0, "", "none");
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "B || C");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "b");
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 3);
+	f = rig_pull(&r, c, "T", 0, 0, "Z");
+	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 3);
+	assert_int_equal(rig_pull(&r, c, "T", 0, 0, " || ").header.code,
+			 RES_SUBSCRIPTION_PARSE_FAILED);
+	rig_close(&r);
+}
+
+static void at_most_32_messages_and_256_kib_at_once(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	for (int i = 0; i < 40; i++)
+		rig_send(&r, c, "T", 0, "", "x");
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 32);
+	char *big = malloc(200 * 1024 + 1);
+	memset(big, 'y', 200 * 1024);
+	big[200 * 1024] = 0;
+	for (int i = 0; i < 3; i++)
+		rig_send(&r, c, "T", 1, "", big);
+	f = rig_pull(&r, c, "T", 1, 0, "*");
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 1);
+	free(big);
+	rig_close(&r);
+}
+
+static void held_pull_wakes_when_a_message_arrives(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *p = rig_dial(&r), *c = rig_dial(&r);
+	rig_send(&r, p, "T", 0, "", "old");
+	rig_post_pull(c, "T", 0, 1, "*", 15000);
+	rig_no_answer(&r, c);
+	assert_int_equal(holds_count(r.broker->holds), 1);
+	rig_send(&r, p, "T", 1, "", "elsewhere");
+	rig_no_answer(&r, c);
+	rig_send(&r, p, "T", 0, "", "new");
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "new");
+	assert_int_equal(holds_count(r.broker->holds), 0);
+	rig_close(&r);
+}
+
+static void held_pull_does_not_wake_for_a_tag_it_does_not_want(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *p = rig_dial(&r), *c = rig_dial(&r);
+	rig_send(&r, p, "T", 0, "TAGS\1A\2", "old");
+	rig_post_pull(c, "T", 0, 1, "A", 15000);
+	rig_send(&r, p, "T", 0, "TAGS\1B\2", "other");
+	rig_no_answer(&r, c);
+	rig_send(&r, p, "T", 0, "TAGS\1A\2", "mine");
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
+static void held_pull_is_answered_when_its_time_is_over(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "old");
+	rig_post_pull(c, "T", 0, 1, "*", 15000);
+	fake_host_advance_ms(&r.host, 14900);
+	rig_no_answer(&r, c);
+	fake_host_advance_ms(&r.host, 200);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_PULL_NOT_FOUND);
+	rig_close(&r);
+}
+
+static void held_pulls_of_a_closed_connection_are_forgotten(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *p = rig_dial(&r), *c = rig_dial(&r);
+	rig_send(&r, p, "T", 0, "", "old");
+	rig_post_pull(c, "T", 0, 1, "*", 15000);
+	rig_post_pull(c, "T", 1, 0, "*", 15000);
+	fake_host_run(&r.host);
+	assert_int_equal(holds_count(r.broker->holds), 2);
+	fake_conn_close(c);
+	fake_host_run(&r.host);
+	assert_int_equal(holds_count(r.broker->holds), 0);
+	rig_send(&r, p, "T", 0, "", "new");
+	rig_close(&r);
+}
+
+static void deleted_topic_answers_its_held_pulls(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *p = rig_dial(&r), *c = rig_dial(&r);
+	rig_send(&r, p, "T", 0, "", "old");
+	rig_post_pull(c, "T", 0, 1, "*", 15000);
+	rig_no_answer(&r, c);
+	fake_conn_request(p, REQ_DELETE_TOPIC_IN_BROKER, NO_BODY, "topic", "T", NULL);
+	assert_int_equal(rig_answer(&r, p).header.code, RES_SUCCESS);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_TOPIC_NOT_EXIST);
+	rig_close(&r);
+}
+
+static void without_subscription_in_the_header_the_group_must_be_there(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "a");
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
+			  "0", "queueOffset", "0", "maxMsgNums", "32", "sysFlag", "2",
+			  "commitOffset", "0", "suspendTimeoutMillis", "0", "subVersion", "0", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUBSCRIPTION_NOT_EXIST);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "topic", "T", "consumerGroup", "G", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pull_returns_messages_in_order_and_the_next_offset),
+		cmocka_unit_test(offsets_outside_the_queue_get_rocketmqs_codes),
+		cmocka_unit_test(tags_filter_and_the_scan_advances),
+		cmocka_unit_test(at_most_32_messages_and_256_kib_at_once),
+		cmocka_unit_test(held_pull_wakes_when_a_message_arrives),
+		cmocka_unit_test(held_pull_does_not_wake_for_a_tag_it_does_not_want),
+		cmocka_unit_test(held_pull_is_answered_when_its_time_is_over),
+		cmocka_unit_test(held_pulls_of_a_closed_connection_are_forgotten),
+		cmocka_unit_test(deleted_topic_answers_its_held_pulls),
+		cmocka_unit_test(without_subscription_in_the_header_the_group_must_be_there),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

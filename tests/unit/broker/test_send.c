@@ -1,0 +1,274 @@
+/* Sending: answers, refusals, gate, parking, batches. */
+#include "rig.h"
+#include "base/bytes.h"
+
+static void send_answers_with_id_queue_and_offset(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	struct fake_frame f = rig_send(&r, c, "T", 2, "UNIQ_KEY\1U1\2TAGS\1A\2", "hello");
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_int_equal(rig_i64(&f, "queueId"), 2);
+	assert_int_equal(rig_i64(&f, "queueOffset"), 0);
+	assert_true(slice_is(header_str(&f.header, "transactionId"), "U1"));
+	assert_true(slice_is(header_str(&f.header, "MSG_REGION"), "DefaultRegion"));
+	assert_true(slice_is(header_str(&f.header, "TRACE_ON"), "true"));
+	assert_true(slice_is(header_str(&f.header, "msgId"), "7F00000100002A9F0000000000000000"));
+	f = rig_send(&r, c, "T", 2, "", "again");
+	assert_int_equal(rig_i64(&f, "queueOffset"), 1);
+	assert_int_equal(header_str(&f.header, "transactionId").len, 32); /* made by the broker */
+	rig_close(&r);
+}
+
+static void unknown_topic_is_made_with_the_queues_asked_for(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(rig_send(&r, c, "Fresh", 0, "", "x").header.code, RES_SUCCESS);
+	const struct topic *t = topics_find(r.broker->topics, slice_str("Fresh"));
+	assert_non_null(t);
+	assert_int_equal(t->write_queues, 4);
+	assert_int_equal(t->perm, PERM_READ | PERM_WRITE);
+	rig_close(&r);
+}
+
+static void refusals_carry_rocketmqs_codes(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(rig_send(&r, c, "bad topic", 0, "", "x").header.code,
+			 RES_INVALID_PARAMETER);
+	assert_int_equal(rig_send(&r, c, "SCHEDULE_TOPIC_XXXX", 0, "", "x").header.code,
+			 RES_NO_PERMISSION);
+	assert_int_equal(rig_send(&r, c, "T", 99, "", "x").header.code, RES_INVALID_PARAMETER);
+	assert_int_equal(rig_send(&r, c, "T", 0, "", "").header.code, RES_SYSTEM_ERROR);
+	assert_int_equal(rig_send(&r, c, "T", 0, "TRAN_MSG\1true\2", "x").header.code,
+			 RES_NO_PERMISSION);
+	assert_int_equal(rig_send(&r, c, "T", 0, "TIMER_DELAY_SEC\1" "5\2", "x").header.code,
+			 RES_SYSTEM_ERROR);
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "T", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
+	rig_close(&r);
+}
+
+static void message_above_the_limit_is_illegal(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	size_t n = 4 * 1024 * 1024 + 1;
+	char *body = malloc(n + 1);
+	memset(body, 'x', n);
+	body[n] = 0;
+	assert_int_equal(rig_send(&r, c, "T", 0, "", body).header.code, RES_MESSAGE_ILLEGAL);
+	body[n - 1] = 0;
+	assert_int_equal(rig_send(&r, c, "T", 0, "", body).header.code, RES_SUCCESS);
+	free(body);
+	rig_close(&r);
+}
+
+static void answer_waits_until_the_bytes_are_durable(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true };
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_post(c, "T", 0, "", "one");
+	rig_no_answer(&r, c);
+	uint64_t first = r.appended;
+	assert_true(first > 0);
+	rig_post(c, "T", 0, "", "two");
+	rig_no_answer(&r, c);
+	rig_durable(&r, first);
+	assert_int_equal(rig_i64(&(struct fake_frame){ rig_answer(&r, c).header, NO_BODY },
+				 "queueOffset"),
+			 0);
+	rig_no_answer(&r, c);
+	rig_durable(&r, r.appended);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
+static void wait_false_is_answered_at_once(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true };
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(rig_send(&r, c, "T", 0, "WAIT\1false\2", "one").header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
+static void a_sync_that_takes_too_long_answers_flush_disk_timeout(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true };
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_post(c, "T", 0, "", "one");
+	rig_no_answer(&r, c);
+	fake_host_advance_ms(&r.host, 5001);
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_FLUSH_DISK_TIMEOUT);
+	assert_int_equal(rig_i64(&f, "queueOffset"), 0);
+	rig_close(&r);
+}
+
+static void a_failed_store_is_never_answered_with_success(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true };
+	struct mosaic_error err = ERR_INIT;
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_post(c, "T", 0, "", "one");
+	rig_no_answer(&r, c);
+	err_set(&err, MOSAIC_E_IO, "fdatasync failed: disk on fire");
+	log_fail(r.log, &err);
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_FLUSH_DISK_TIMEOUT);
+	f = rig_send(&r, c, "T", 0, "", "two");
+	assert_int_equal(f.header.code, RES_SERVICE_NOT_AVAILABLE);
+	assert_non_null(memmem(f.header.remark.ptr, f.header.remark.len, "disk on fire", 12));
+	rig_close(&r);
+}
+
+static void oneway_is_stored_and_not_answered(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "first");
+	fake_conn_oneway(c, REQ_SEND_MESSAGE_V2, slice_str("quiet"), "a", "PG", "b", "T", "c",
+			 "TBW102", "d", "4", "e", "0", "f", "0", "g", "1", "h", "0", NULL);
+	rig_no_answer(&r, c);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "first quiet");
+	rig_close(&r);
+}
+
+static size_t batch_put(uint8_t *at, const char *body, const char *props)
+{
+	size_t b = strlen(body), p = strlen(props), n = 22 + b + p;
+	memset(at, 0, n);
+	put_be32(at, (uint32_t)n);
+	put_be32(at + 12, 3);
+	put_be32(at + 16, (uint32_t)b);
+	memcpy(at + 20, body, b);
+	put_be16(at + 20 + b, (uint16_t)p);
+	memcpy(at + 22 + b, props, p);
+	return n;
+}
+
+static void batch_becomes_messages_with_consecutive_offsets(void **state)
+{
+	struct rig r;
+	uint8_t body[512];
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	size_t n = batch_put(body, "one", "TAGS\1A\2");
+	n += batch_put(body + n, "two", "TAGS\1B\2");
+	n += batch_put(body + n, "three", "");
+	fake_conn_request(c, REQ_SEND_BATCH_MESSAGE, slice(body, n), "a", "PG", "b", "T", "c",
+			  "TBW102", "d", "4", "e", "1", "f", "0", "g", "1", "h", "0", "i",
+			  "UNIQ_KEY\1U\2WAIT\1true\2", "m", "true", NULL);
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_int_equal(rig_i64(&f, "queueOffset"), 0);
+	assert_int_equal(header_str(&f.header, "msgId").len, 32 * 3 + 2);
+	f = rig_pull(&r, c, "T", 1, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "one two three");
+	f = rig_pull(&r, c, "T", 1, 0, "B");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "two");
+	body[3]--; /* the first record lies about its length */
+	fake_conn_request(c, REQ_SEND_BATCH_MESSAGE, slice(body, n), "a", "PG", "b", "T", "c",
+			  "TBW102", "d", "4", "e", "1", "f", "0", "g", "1", "h", "0", "m", "true",
+			  NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_MESSAGE_ILLEGAL);
+	f = rig_pull(&r, c, "T", 1, 3, "*"); /* nothing of it was stored */
+	assert_int_equal(f.header.code, RES_PULL_NOT_FOUND);
+	rig_close(&r);
+}
+
+static void delayed_message_comes_when_its_level_is_over(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "now");
+	assert_int_equal(rig_send(&r, c, "T", 0, "DELAY\1" "2\2", "later").header.code, RES_SUCCESS);
+	fake_host_advance_ms(&r.host, 4900);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "now");
+	fake_host_advance_ms(&r.host, 200);
+	f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "now later");
+	rig_close(&r);
+}
+
+static void message_sent_back_comes_again_on_the_retry_topic(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "hard");
+	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "0", "group", "G",
+			  "delayLevel", "0", "originMsgId", "X", "originTopic", "T", "unitMode",
+			  "false", "maxReconsumeTimes", "16", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	fake_host_advance_ms(&r.host, 10100); /* level 3 */
+	struct fake_frame f = rig_pull(&r, c, "%RETRY%G", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "hard");
+	struct message m;
+	uint32_t len;
+	record_decode(f.body.ptr, f.body.len, true, &m, &len);
+	assert_int_equal(m.reconsume_times, 1);
+	assert_true(slice_is(props_find(m.props, PROP_RETRY_TOPIC), "T"));
+	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "0", "group", "G",
+			  "delayLevel", "-1", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	f = rig_pull(&r, c, "%DLQ%G", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "hard");
+	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "7", "group", "G",
+			  "delayLevel", "0", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(send_answers_with_id_queue_and_offset),
+		cmocka_unit_test(unknown_topic_is_made_with_the_queues_asked_for),
+		cmocka_unit_test(refusals_carry_rocketmqs_codes),
+		cmocka_unit_test(message_above_the_limit_is_illegal),
+		cmocka_unit_test(answer_waits_until_the_bytes_are_durable),
+		cmocka_unit_test(wait_false_is_answered_at_once),
+		cmocka_unit_test(a_sync_that_takes_too_long_answers_flush_disk_timeout),
+		cmocka_unit_test(a_failed_store_is_never_answered_with_success),
+		cmocka_unit_test(oneway_is_stored_and_not_answered),
+		cmocka_unit_test(batch_becomes_messages_with_consecutive_offsets),
+		cmocka_unit_test(delayed_message_comes_when_its_level_is_over),
+		cmocka_unit_test(message_sent_back_comes_again_on_the_retry_topic),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
