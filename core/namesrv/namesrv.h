@@ -25,17 +25,20 @@ struct namesrv_config {
 	uint64_t scan_ms;          /* 5000 */
 	uint32_t max_topics;       /* 500000 over all brokers */
 	uint32_t max_brokers;      /* 10000 */
+	uint32_t listen_port;      /* told by GET_NAMESRV_CONFIG; 0: not told */
 };
 
 struct namesrv;
 
+/* Rows for core/node's table; service is the struct namesrv. */
 extern const struct request_row namesrv_rows[];
 extern const uint32_t namesrv_n_rows;
 
 /* NULL and *err when the KV config cannot be read. */
 struct namesrv *namesrv_create(const struct namesrv_config *config, struct mosaic_error *err);
 void namesrv_start(struct namesrv *n); /* the expiry scan */
-/* Stops timers; req->done when a save that is under way has ended. */
+/* Stops timers and refuses changes of the KV config; req->done when those that were accepted are saved
+ * and answered. */
 void namesrv_stop(struct namesrv *n, struct mosaic_req *req);
 void namesrv_destroy(struct namesrv *n);
 /* From the node's peer handler: brokers registered over this connection are gone at once. */
