@@ -267,25 +267,25 @@ enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, ui
 			return result;
 	}
 
-	uint64_t end = (uint64_t)m->phys_offset + len;
+	struct queue_unit unit = { (uint64_t)m->phys_offset, len, queue_tags_code(q, m) };
 	if (index < q->recovery->end) {
 		struct queue_unit there;
 		int rc = unit_at(q, index, &there);
 		if (!recovery_has(r, rc, "cannot read a consume queue"))
 			return REBUILD_WAITS;
-		if (there.phys_offset != (uint64_t)m->phys_offset || there.size != len)
+		/* The tags too: a torn unit may lack just them. */
+		if (there.phys_offset != unit.phys_offset || there.size != len ||
+		    there.tags_code != unit.tags_code)
 			return cut(r, q, index);
 		q->max_offset++;
-		q->max_phys = end;
-		return REBUILD_DONE;
-	}
-	struct queue_unit unit = { (uint64_t)m->phys_offset, len, queue_tags_code(q, m) };
-	enum rebuild_result result = append(r, q, &unit);
-	if (result == REBUILD_DONE) {
-		q->max_phys = end;
+	} else {
+		enum rebuild_result result = append(r, q, &unit);
+		if (result != REBUILD_DONE)
+			return result;
 		r->log->stats.recovered++;
 	}
-	return result;
+	q->max_phys = unit.phys_offset + len;
+	return REBUILD_DONE;
 }
 
 /* ---- after the scan ---- */

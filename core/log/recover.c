@@ -141,7 +141,7 @@ int recovery_start(struct log *log, struct log_open_req *req)
 	r->log = log;
 	r->req = req;
 	r->ops = log->config.store_ops;
-	r->last_unit_phys = UINT64_MAX;
+	r->last_unit_phys = r->whole_at = UINT64_MAX;
 	cursor_init(&r->records, r->ops, window_filled, r);
 	req->err = (struct mosaic_error)ERR_INIT;
 	r->open = (struct mosaic_store_open){ .req = { .done = opened, .data = r },
@@ -374,6 +374,29 @@ static bool scan_pauses(struct recovery *r)
 	return true;
 }
 
+/* A record of which the end is missing: zeros where a name or a property ends. Its body has a checksum,
+ * its size adds up; that something follows it is what can still speak for it. */
+static bool may_be_torn(const struct message *m)
+{
+	struct mosaic_slice last = m->props.len > 0 ? m->props : m->topic;
+	return last.len == 0 || last.ptr[last.len - 1] == 0;
+}
+
+static int is_followed(struct recovery *r, uint64_t offset, bool *is_followed)
+{
+	const uint8_t *bytes;
+	uint32_t len;
+	*is_followed = false;
+	int rc = cursor_get(&r->records, r->log->commit_log, offset, RECORD_BLANK_BYTES, WINDOW_BYTES,
+			    &bytes, &len);
+	if (rc == 0 && len >= RECORD_BLANK_BYTES) {
+		uint32_t magic = get_be32(bytes + RECORD_AT_MAGIC);
+		*is_followed = magic == RECORD_MAGIC_V1 || magic == RECORD_MAGIC_V2 ||
+			       magic == RECORD_MAGIC_BLANK;
+	}
+	return rc == MOSAIC_E_NOTFOUND ? 0 : rc;
+}
+
 static void scan(struct recovery *r)
 {
 	struct log *log = r->log;
@@ -391,6 +414,16 @@ static void scan(struct recovery *r)
 			break;
 		if (!recovery_has(r, rc, "cannot read the commit log"))
 			return;
+		if (kind == RECORD_MESSAGE && may_be_torn(&m) && r->whole_at != r->at) {
+			bool is_whole;
+			rc = is_followed(r, r->at + len, &is_whole);
+			if (!recovery_has(r, rc, "cannot read the commit log"))
+				return;
+			if (!is_whole)
+				break;
+			r->whole_at = r->at;
+			continue; /* the window has moved */
+		}
 		if (kind == RECORD_MESSAGE) {
 			enum rebuild_result result = REBUILD_DONE;
 			if (r->at >= r->units_from)
