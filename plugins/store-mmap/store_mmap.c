@@ -433,7 +433,7 @@ static const struct mosaic_store_ops ops = {
 };
 
 static const struct mosaic_option options[] = {
-	{ "dir", MOSAIC_T_STRING, MOSAIC_O_REQUIRED, offsetof(struct options, dir), NULL, NULL,
+	{ "dir", MOSAIC_T_STRING, 0, offsetof(struct options, dir), "mosaic-data", NULL,
 	  NULL, NULL, "Directory of all files of this broker; made when it is not there." },
 	{ "segment", MOSAIC_T_SIZE, 0, offsetof(struct options, segment_bytes), "1GiB", "4KiB",
 	  "64GiB", NULL, "Bytes per segment of the commit log (mappedFileSizeCommitLog)." },
