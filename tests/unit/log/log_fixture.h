@@ -469,9 +469,11 @@ static UNUSED void fixture_stop(struct fixture *f, enum stop how)
 		fake_host_run(&f->h);
 		f->log->is_open = false; /* as far as log_destroy is concerned */
 		f->disk.is_open = false;
+		/* Timers and waiters belonged to the process that is gone. */
+		for (struct mosaic_timer *t; (t = timer_heap_first(&f->h.timers)) != NULL;)
+			timer_heap_remove(&f->h.timers, t);
 		f->log->gate.waits.next = f->log->gate.waits.prev = &f->log->gate.waits;
 	}
-	f->h.timers.count = 0; /* whatever still ran belonged to the process that is gone */
 	log_destroy(f->log);
 	f->log = NULL;
 }
