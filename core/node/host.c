@@ -126,7 +126,7 @@ static void promise(const struct mosaic_host *api, uint32_t which, uint32_t stat
 	signal_core(host);
 }
 
-/* Watermarks first: what was reached is acknowledged before a promise that ended refuses the rest. */
+/* Watermarks first: what was reached is acknowledged before an ended promise refuses the rest. */
 static void signalled(struct mosaic_req *req)
 {
 	struct host *host = CONTAINER_OF(req, struct host, signal);

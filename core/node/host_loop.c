@@ -113,8 +113,8 @@ static void on_wake(uv_async_t *async)
 static void on_timer(uv_timer_t *timer);
 
 /*
- * libuv's clock counts milliseconds of CLOCK_MONOTONIC, rounded down. Rounding the due time up makes
- * a timer up to 1 ms late and never early.
+ * libuv's clock counts milliseconds of CLOCK_MONOTONIC, rounded down. Rounding the due time up
+ * makes a timer up to 1 ms late and never early.
  */
 static void arm(struct host_loop *loop)
 {
@@ -135,7 +135,7 @@ static void arm(struct host_loop *loop)
 static void on_timer(uv_timer_t *uv)
 {
 	struct host_loop *loop = CONTAINER_OF(uv, struct host_loop, timer);
-	uint64_t now_ns = host_loop_now_ns(); /* once: a timer of zero delay runs in the next turn */
+	uint64_t now_ns = host_loop_now_ns(); /* once: a timer of no delay runs in the next turn */
 	struct mosaic_timer *timer;
 
 	loop->armed_ms = 0;
@@ -153,7 +153,7 @@ void host_loop_timer_start(struct host_loop *loop, struct mosaic_timer *timer, u
 		arm(loop);
 }
 
-/* A stopped timer may leave the libuv timer armed: it fires, finds nothing due and arms the next. */
+/* A stopped timer may leave libuv's timer armed: it fires, finds nothing due and arms the next. */
 void host_loop_timer_stop(struct host_loop *loop, struct mosaic_timer *timer)
 {
 	if (timer->due_ns != 0)

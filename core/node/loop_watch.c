@@ -11,7 +11,7 @@ void loop_watch_turn(struct loop_watch *watch, uint64_t now_ns, uint64_t idle_ns
 {
 	uint64_t passed = now_ns - watch->last_ns;
 	uint64_t idle = idle_ns - watch->last_idle_ns;
-	uint64_t busy = passed > idle ? passed - idle : 0; /* the two clocks are read one after the other */
+	uint64_t busy = passed > idle ? passed - idle : 0; /* the clocks are not read at once */
 
 	watch->last_ns = now_ns;
 	watch->last_idle_ns = idle_ns;

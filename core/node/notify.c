@@ -39,7 +39,8 @@ int notify_send(const char *state, struct mosaic_error *err)
 		return err_set_os(err, MOSAIC_E_IO, errno, "cannot make a socket for %s", path);
 	ssize_t n;
 	do
-		n = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address, len);
+		n = sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+			   len);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		rc = err_set_os(err, errno == EAGAIN ? MOSAIC_E_AGAIN : MOSAIC_E_IO, errno,

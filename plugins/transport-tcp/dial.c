@@ -1,7 +1,7 @@
 /*
- * Outgoing connections: look the name up, try its addresses one after the other, within one timeout.
- * A dial lives until its request is answered and libuv's look-up, which cannot always be stopped, has
- * come back.
+ * Outgoing connections: look the name up, try its addresses one after the other, within one
+ * timeout. A dial lives until its request is answered and libuv's look-up, which cannot always be
+ * stopped, has come back.
  */
 #include "tcp.h"
 

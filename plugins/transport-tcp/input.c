@@ -1,6 +1,7 @@
 /*
  * Bytes to frames. Bytes are cut where they were read; only the beginning of a frame whose end has
- * not arrived is copied, into memory that grows with what really came, whatever the length word says.
+ * not arrived is copied, into memory that grows with what really came, whatever its length word
+ * says.
  *
  *   1. part is empty, or holds less than one frame; while held it may hold many.
  *   2. frame_memory is the sum of part_size over all connections and stays below maxFrameMemory.
@@ -90,7 +91,7 @@ static uint32_t frame_size(struct mosaic_conn *c, const uint8_t *word)
 	return 0;
 }
 
-/* Above highPending the output is pushed out at once; what the peer does not take stops its input. */
+/* Above highPending output is pushed out at once; what the peer does not take stops its input. */
 static void deliver(struct mosaic_conn *c, uint8_t *frame, uint32_t size)
 {
 	c->events->frame(c->user, c, frame + WORD, size - WORD);
@@ -192,7 +193,7 @@ static bool introduce(struct mosaic_conn *c)
 	return c->state == TCP_OPEN;
 }
 
-/* How many bytes belonged to a PROXY header; negative: wait for more, or the connection has ended. */
+/* How many bytes belonged to a PROXY header; negative: more is needed, or the connection ended. */
 static int first_bytes(struct mosaic_conn *c, const uint8_t *bytes, uint32_t len)
 {
 	int n = c->proxied ? TCP_PROXY_NONE : tcp_proxy_parse(bytes, len, &c->peer);

@@ -51,7 +51,7 @@ static bool turn_away(struct tcp_listener *l)
 	struct mosaic_transport *t = l->transport;
 
 	tcp_log_limited(t, MOSAIC_LOG_ERROR, "descriptors_out",
-			"connections=%u text=\"new connections are turned away: raise LimitNOFILE\"",
+			"connections=%u text=\"new ones are turned away: raise LimitNOFILE\"",
 			t->n_conns);
 	if (t->spare_fd < 0)
 		return false;

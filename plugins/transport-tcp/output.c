@@ -146,7 +146,7 @@ static bool fits(struct mosaic_conn *c, uint32_t len)
 	return false;
 }
 
-/* The room follows the last piece when that ends where the chunk does, else a new piece's header. */
+/* The room follows the last piece if that ends where the chunk does, else a new piece's header. */
 static bool extends_last(const struct mosaic_conn *c, const struct tcp_chunk *k)
 {
 	return c->last != NULL && c->last->span == NULL &&

@@ -1,7 +1,7 @@
 /*
- * The PROXY protocol, versions 1 (a line of text) and 2 (binary): a load balancer puts it before the
- * first byte of the client and says who the client is. No frame begins like it: 'P' and 0x0D as the
- * top byte of a length word would mean more than 200 MB.
+ * The PROXY protocol, versions 1 (a line of text) and 2 (binary): a load balancer puts it before
+ * the first byte of the client and says who the client is. No frame begins like it: 'P' and 0x0D as
+ * the top byte of a length word would mean more than 200 MB.
  */
 #include "tcp.h"
 
@@ -33,7 +33,8 @@ static int parse_v1(const uint8_t *bytes, uint32_t len, struct mosaic_address *p
 	line[n - 1] = '\0';
 	if (strncmp(line, "PROXY UNKNOWN", 13) == 0)
 		return (int)n + 1;
-	if (sscanf(line, "PROXY %7s %63s %63s %5u %5u", family, from, to, &from_port, &to_port) != 5 ||
+	if (sscanf(line, "PROXY %7s %63s %63s %5u %5u", family, from, to, &from_port,
+		   &to_port) != 5 ||
 	    (strcmp(family, "TCP4") != 0 && strcmp(family, "TCP6") != 0) || from_port > 65535 ||
 	    tcp_address_numeric(from, (uint16_t)from_port, &address) != 0)
 		return TCP_PROXY_BAD;

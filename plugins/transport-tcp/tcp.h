@@ -1,4 +1,4 @@
-/* What the files of this plugin share. Names begin with tcp_ because programs may link plugins in. */
+/* What the files of this plugin share. Names begin with tcp_: programs may link plugins in. */
 #ifndef TRANSPORT_TCP_H
 #define TRANSPORT_TCP_H
 
@@ -86,7 +86,7 @@ struct tcp_listener {
 	struct mosaic_timer pause; /* accept() failed for lack of memory: try again later */
 };
 
-/* A run of output bytes, or a span of the caller. Lives in the chunk before the bytes it describes. */
+/* A run of output bytes, or a span of the caller. Lies in a chunk, before the bytes it describes. */
 struct tcp_piece {
 	struct tcp_piece *next;
 	const uint8_t *ptr;
@@ -128,7 +128,7 @@ struct mosaic_conn {
 	bool yielded; /* filled the read buffer; reads on in the next turn */
 	bool refused; /* the core waits for writable() */
 
-	/* input: the beginning of a frame, or while held everything that was read but not delivered */
+	/* input: the beginning of a frame; while held all that was read but not delivered */
 	uint8_t *part;
 	uint32_t part_len, part_size;
 
@@ -197,7 +197,7 @@ void tcp_commit(struct mosaic_conn *c, uint32_t len);
 int32_t tcp_send_span(struct mosaic_conn *c, struct mosaic_out_span *span);
 uint64_t tcp_pending(const struct mosaic_conn *c);
 void tcp_output_flush(struct mosaic_conn *c);
-/* Stops reading until the next turn: others are ready too, and libuv would read on up to 32 times. */
+/* Stops reading until the next turn: others are ready too, and libuv would read up to 32 times. */
 void tcp_output_yield(struct mosaic_conn *c);
 void tcp_output_free(struct mosaic_conn *c);
 void tcp_output_turn(uv_prepare_t *prepare);
@@ -208,7 +208,7 @@ void tcp_chunks_free(struct mosaic_transport *t);
 #define TCP_PROXY_NONE 0
 #define TCP_PROXY_MORE (-1) /* could become one */
 #define TCP_PROXY_BAD (-2)
-/* The length of the header (and *peer replaced, unless the header names nobody), or one of these. */
+/* The length of the header (and *peer replaced, unless it names nobody), or one of these. */
 int tcp_proxy_parse(const uint8_t *bytes, uint32_t len, struct mosaic_address *peer);
 
 /* address.c */

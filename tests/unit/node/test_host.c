@@ -305,7 +305,9 @@ static void a_watched_descriptor_reports_until_unwatched(void **state)
 	struct fixture *f = *state;
 	int fds[2];
 	assert_int_equal(pipe(fds), 0);
-	struct pipe_watch w = { { .ready = readable, .fd = fds[0], .events = MOSAIC_WATCH_READ }, 0 };
+	struct pipe_watch w = { .watch = { .ready = readable,
+					   .fd = fds[0],
+					   .events = MOSAIC_WATCH_READ } };
 	assert_int_equal(f->api->watch(f->api, &w.watch), 0);
 	assert_int_equal(write(fds[1], "ab", 2), 2);
 	while (w.n < 2)

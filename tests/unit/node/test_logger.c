@@ -70,7 +70,8 @@ static void lines_above_the_level_are_dropped_and_the_level_may_change(void **st
 static void a_text_cannot_forge_a_line(void **state)
 {
 	struct logger *logger = *state;
-	logger_write(logger, SOME_MS, MOSAIC_LOG_WARN, "p", "e", "a\nts=0 level=error\x7f\t\x1b[0m");
+	logger_write(logger, SOME_MS, MOSAIC_LOG_WARN, "p", "e",
+		     "a\nts=0 level=error\x7f\t\x1b[0m");
 	const char *end = strchr(written(logger), '\n');
 	assert_non_null(end);
 	assert_string_equal(end, "\n");
