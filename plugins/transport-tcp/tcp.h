@@ -86,7 +86,7 @@ struct tcp_listener {
 	struct mosaic_timer pause; /* accept() failed for lack of memory: try again later */
 };
 
-/* A run of output bytes, or a span of the caller. Lies in a chunk, before the bytes it describes. */
+/* A run of output bytes, or a span of the caller. Lies in a chunk, before the bytes it is about. */
 struct tcp_piece {
 	struct tcp_piece *next;
 	const uint8_t *ptr;
