@@ -55,7 +55,7 @@ static int loader_init(struct mosaic_error *err)
 		return 0;
 	if (lt_dlloader_add(&vtable) != 0)
 		return err_set(err, MOSAIC_E_FATAL, "cannot add the loader: %s", lt_dlerror());
-	lt_dlloader_remove(STOCK_LOADER);
+	free(lt_dlloader_remove(STOCK_LOADER)); /* libltdl made it and forgets it here */
 	return 0;
 }
 
