@@ -1,7 +1,8 @@
 /*
  * The process's log: logfmt lines on a descriptor, one write(2) a line, so that lines of several
  * threads and processes never mix. Under the systemd journal (JOURNAL_STREAM names our descriptor)
- * a line begins with the level as "<N>" and leaves out the time, which the journal has.
+ * a line begins with the level as "<N>" and leaves out the time, which the journal has. A pipe that
+ * nobody empties makes the writer wait: the descriptor is the operator's, so is its reader.
  */
 #ifndef NODE_LOGGER_H
 #define NODE_LOGGER_H
