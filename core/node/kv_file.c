@@ -34,6 +34,18 @@ static int kv_file_read(int fd, struct buf *out)
 	}
 }
 
+/* The folders above path, so that a fresh machine needs no preparation. */
+static void make_folders(const char *path)
+{
+	char *copy = mem_strdup(path);
+	for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		(void)mkdir(copy, 0755); /* what fails here fails again, with a text, at the save */
+		*slash = '/';
+	}
+	free(copy);
+}
+
 int kv_file_open(struct kv_file *f, const struct mosaic_host *host, const char *path,
 		 struct mosaic_error *err)
 {
@@ -41,8 +53,10 @@ int kv_file_open(struct kv_file *f, const struct mosaic_host *host, const char *
 	if (path == NULL)
 		return 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && errno == ENOENT) {
+		make_folders(path);
 		return 0;
+	}
 	int rc = fd < 0 ? -errno : kv_file_read(fd, &f->content);
 	if (fd >= 0)
 		(void)close(fd);
