@@ -111,7 +111,7 @@ static void segment_retire(struct disk *disk, struct segment *segment)
 	disk->retired = segment;
 }
 
-void segment_unpin(struct disk *disk, struct segment *segment)
+void disk_unpin(struct disk *disk, struct segment *segment)
 {
 	if (--segment->pins > 0 || !segment->is_retired)
 		return;

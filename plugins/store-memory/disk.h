@@ -68,7 +68,7 @@ struct segment *stream_segment(struct mosaic_stream *stream, uint64_t offset);
 /* Cuts to end at `to`. False: no memory. */
 bool stream_cut(struct mosaic_stream *stream, uint64_t to);
 void stream_trim(struct mosaic_stream *stream, uint64_t below);
-void segment_unpin(struct disk *disk, struct segment *segment);
+void disk_unpin(struct disk *disk, struct segment *segment);
 
 struct blob *blob_create(const uint8_t *bytes, uint64_t len);
 struct blob *blob_ref(struct blob *blob);

@@ -466,7 +466,7 @@ static int32_t memory_read(struct mosaic_stream *s, uint64_t offset, uint32_t le
 static void memory_unpin(struct mosaic_stream *s, struct mosaic_read *read)
 {
 	(void)s;
-	segment_unpin((struct disk *)(uintptr_t)read->pin[1],
+	disk_unpin((struct disk *)(uintptr_t)read->pin[1],
 		      (struct segment *)(uintptr_t)read->pin[0]);
 	read->ptr = NULL;
 }

@@ -1,11 +1,11 @@
 /*
  * The commit log's straight line:
- *   log_reserve  a pointer into the mapped tail segment
- *   log_commit   the end moves; now and then log_look_ahead() wakes the helper
- *   log_read     the same mapped bytes; cold ones are brought in by a host worker first
- *   log_sync     msync on the syncer; what was committed while one runs is covered by the next
+ *   clog_reserve  a pointer into the mapped tail segment
+ *   clog_commit   the end moves; now and then clog_look_ahead() wakes the helper
+ *   clog_read     the same mapped bytes; cold ones are brought in by a host worker first
+ *   clog_sync     msync on the syncer; what was committed while one runs is covered by the next
  *
- * Failure modes: the next segment is not ready (E_AGAIN) or the disk is full (E_NOSPACE): log_room();
+ * Failure modes: the next segment is not ready (E_AGAIN) or the disk is full (E_NOSPACE): clog_room();
  * a segment cannot be made, read or synced: store_fail(), then reserve and sync answer E_FATAL.
  */
 #include "commit_log.h"
@@ -93,14 +93,14 @@ void segment_unpin(struct segment *segment)
 		segment_unmap(segment);
 }
 
-static void log_retry(struct mosaic_timer *timer)
+static void clog_retry(struct mosaic_timer *timer)
 {
 	struct commit_log *log = timer->data;
 	log->is_full = false;
-	log_look_ahead(log);
+	clog_look_ahead(log);
 }
 
-struct commit_log *log_create(struct mosaic_store *store)
+struct commit_log *clog_create(struct mosaic_store *store)
 {
 	struct commit_log *log = calloc(1, sizeof(*log));
 	if (!log)
@@ -111,12 +111,12 @@ struct commit_log *log_create(struct mosaic_store *store)
 	log->tail_end = log->segment_bytes;
 	log->ahead.job.store = store;
 	log->sync_job.store = store;
-	log->retry.fire = log_retry;
+	log->retry.fire = clog_retry;
 	log->retry.data = log;
 	return log;
 }
 
-void log_destroy(struct commit_log *log)
+void clog_destroy(struct commit_log *log)
 {
 	if (!log)
 		return;
@@ -128,7 +128,7 @@ void log_destroy(struct commit_log *log)
 	free(log);
 }
 
-bool log_add_segment(struct commit_log *log, struct segment *segment)
+bool clog_add_segment(struct commit_log *log, struct segment *segment)
 {
 	if (log->n == log->capacity) {
 		uint32_t capacity = log->capacity ? log->capacity * 2 : 16;
@@ -144,13 +144,13 @@ bool log_add_segment(struct commit_log *log, struct segment *segment)
 	return true;
 }
 
-uint64_t log_next_start(const struct commit_log *log)
+uint64_t clog_next_start(const struct commit_log *log)
 {
 	return log->n > 0 ? (log->first + log->n) * log->segment_bytes
 			  : log->end - log->end % log->segment_bytes;
 }
 
-void log_find_tail(struct commit_log *log)
+void clog_find_tail(struct commit_log *log)
 {
 	uint64_t index = log->end / log->segment_bytes;
 	log->tail_end = (index + 1) * log->segment_bytes;
@@ -160,7 +160,7 @@ void log_find_tail(struct commit_log *log)
 		log->tail = NULL;
 }
 
-static int32_t log_no_room(struct commit_log *log)
+static int32_t clog_no_room(struct commit_log *log)
 {
 	struct mosaic_store *store = log->base.store;
 	if (store->is_broken)
@@ -170,11 +170,11 @@ static int32_t log_no_room(struct commit_log *log)
 	if (log->is_full)
 		return MOSAIC_E_NOSPACE;
 	if (!log->cut)
-		log_look_ahead(log);
+		clog_look_ahead(log);
 	return MOSAIC_E_AGAIN;
 }
 
-int32_t log_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room)
+int32_t clog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room)
 {
 	uint64_t left = log->tail_end - log->end;
 	log->reserved = 0;
@@ -183,24 +183,24 @@ int32_t log_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span
 		return MOSAIC_E_LIMIT;
 	}
 	if (!log->tail || log->base.store->is_broken || log->base.store->is_closing)
-		return log_no_room(log);
+		return clog_no_room(log);
 	room->ptr = log->tail->map + (log->end - log->tail->start);
 	room->len = max_len;
 	log->reserved = max_len;
 	return 0;
 }
 
-void log_commit(struct commit_log *log, uint32_t len)
+void clog_commit(struct commit_log *log, uint32_t len)
 {
 	if (len > log->reserved) /* never beyond what was lent */
 		len = log->reserved;
 	log->end += len;
 	log->reserved = 0;
 	if (log->end >= log->wake_at)
-		log_look_ahead(log);
+		clog_look_ahead(log);
 }
 
-int32_t log_room(struct commit_log *log, struct mosaic_req *req)
+int32_t clog_room(struct commit_log *log, struct mosaic_req *req)
 {
 	struct mosaic_store *store = log->base.store;
 	if (log->room)
@@ -214,13 +214,13 @@ int32_t log_room(struct commit_log *log, struct mosaic_req *req)
 	}
 	log->room = req;
 	if (log->is_full)
-		log_retry_later(log);
+		clog_retry_later(log);
 	else if (!log->cut)
-		log_look_ahead(log);
+		clog_look_ahead(log);
 	return MOSAIC_PENDING;
 }
 
-int32_t log_start_at(struct commit_log *log, uint64_t offset)
+int32_t clog_start_at(struct commit_log *log, uint64_t offset)
 {
 	if (log->begin != log->end || log->cut)
 		return MOSAIC_E_INVAL;
@@ -229,8 +229,8 @@ int32_t log_start_at(struct commit_log *log, uint64_t offset)
 	log->begin = log->end = log->synced = offset;
 	log->present_upto = log->forgotten = log->hot_from = offset;
 	log->is_end_known = true;
-	log_find_tail(log);
-	log_look_ahead(log);
+	clog_find_tail(log);
+	clog_look_ahead(log);
 	return 0;
 }
 
@@ -297,7 +297,7 @@ static void cold_done(struct mosaic_req *req)
 	store_done(store, user, status);
 }
 
-static int32_t log_read_cold(struct commit_log *log, struct segment *segment, uint8_t *pages,
+static int32_t clog_read_cold(struct commit_log *log, struct segment *segment, uint8_t *pages,
 			     size_t n_bytes, struct mosaic_read *read)
 {
 	struct mosaic_store *store = log->base.store;
@@ -324,7 +324,7 @@ static int32_t log_read_cold(struct commit_log *log, struct segment *segment, ui
 	return MOSAIC_PENDING;
 }
 
-int32_t log_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read)
+int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read)
 {
 	if (offset < log->begin || offset >= log->end)
 		return MOSAIC_E_NOTFOUND;
@@ -343,13 +343,13 @@ int32_t log_read(struct commit_log *log, uint64_t offset, uint32_t len, struct m
 		uint8_t *pages = page_floor(read->ptr);
 		size_t n_bytes = (size_t)(read->ptr + read->len - pages);
 		if (!is_resident(pages, n_bytes))
-			return log_read_cold(log, segment, pages, n_bytes, read);
+			return clog_read_cold(log, segment, pages, n_bytes, read);
 	}
 	segment->pins++;
 	return 0;
 }
 
-void log_unpin(struct mosaic_read *read)
+void clog_unpin(struct mosaic_read *read)
 {
 	segment_unpin((struct segment *)(uintptr_t)read->pin[0]);
 }
@@ -424,7 +424,7 @@ static void sync_start(struct commit_log *log)
 	worker_submit(&log->base.store->syncer, &log->sync_job);
 }
 
-int32_t log_sync(struct commit_log *log, struct mosaic_sync *req)
+int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req)
 {
 	struct mosaic_store *store = log->base.store;
 	if (store->is_broken)
@@ -449,10 +449,10 @@ int32_t log_sync(struct commit_log *log, struct mosaic_sync *req)
 	return MOSAIC_PENDING;
 }
 
-void log_cancel(struct commit_log *log, int32_t status)
+void clog_cancel(struct commit_log *log, int32_t status)
 {
 	struct mosaic_store *store = log->base.store;
-	log_tell_room(log, status);
+	clog_tell_room(log, status);
 	while (store->is_broken && log->syncs) {
 		struct mosaic_sync *req = log->syncs;
 		log->syncs = (struct mosaic_sync *)req->req.next;

@@ -74,20 +74,20 @@ struct commit_log {
 	struct log_trim *trim;
 };
 
-static inline struct commit_log *log_of(struct mosaic_stream *stream)
+static inline struct commit_log *clog_of(struct mosaic_stream *stream)
 {
 	return (struct commit_log *)stream;
 }
 
 /* commit_log.c */
-struct commit_log *log_create(struct mosaic_store *store);
-void log_destroy(struct commit_log *log);
+struct commit_log *clog_create(struct mosaic_store *store);
+void clog_destroy(struct commit_log *log);
 /* Appends a segment that was found or made; false: no memory. */
-bool log_add_segment(struct commit_log *log, struct segment *segment);
+bool clog_add_segment(struct commit_log *log, struct segment *segment);
 /* Where the next segment starts. */
-uint64_t log_next_start(const struct commit_log *log);
+uint64_t clog_next_start(const struct commit_log *log);
 /* Points the writer at the segment of `end`. */
-void log_find_tail(struct commit_log *log);
+void clog_find_tail(struct commit_log *log);
 /* [worker] maps an open file of a whole segment; NULL: errno. */
 struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start);
 /* The log has forgotten it: unmapped when unpinned, on the helper. */
@@ -95,27 +95,27 @@ void segment_retire(struct segment *segment, bool unlink);
 void segment_unpin(struct segment *segment);
 void segment_path(char path[PATH_BYTES], uint64_t start);
 
-int32_t log_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room);
-void log_commit(struct commit_log *log, uint32_t len);
-int32_t log_room(struct commit_log *log, struct mosaic_req *req);
-int32_t log_start_at(struct commit_log *log, uint64_t offset);
-int32_t log_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
-void log_unpin(struct mosaic_read *read);
-int32_t log_sync(struct commit_log *log, struct mosaic_sync *req);
+int32_t clog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room);
+void clog_commit(struct commit_log *log, uint32_t len);
+int32_t clog_room(struct commit_log *log, struct mosaic_req *req);
+int32_t clog_start_at(struct commit_log *log, uint64_t offset);
+int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
+void clog_unpin(struct mosaic_read *read);
+int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req);
 /* Ends the waiting syncs and room waiters; at close and at a failure. */
-void log_cancel(struct commit_log *log, int32_t status);
+void clog_cancel(struct commit_log *log, int32_t status);
 
 /* log_ahead.c */
-void log_look_ahead(struct commit_log *log);
+void clog_look_ahead(struct commit_log *log);
 /* Tells who waits for room. */
-void log_tell_room(struct commit_log *log, int32_t status);
+void clog_tell_room(struct commit_log *log, int32_t status);
 /* Asks the disk again a little later, as long as somebody waits. */
-void log_retry_later(struct commit_log *log);
+void clog_retry_later(struct commit_log *log);
 
 /* log_cut.c */
-int32_t log_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req);
-int32_t log_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req);
+int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req);
+int32_t clog_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req);
 /* At close: no more pauses. */
-void log_trim_hurry(struct commit_log *log);
+void clog_trim_hurry(struct commit_log *log);
 
 #endif

@@ -97,7 +97,7 @@ static void ahead_run(struct job *job)
 
 /* ---- [core] ---- */
 
-void log_tell_room(struct commit_log *log, int32_t status)
+void clog_tell_room(struct commit_log *log, int32_t status)
 {
 	if (!log->room)
 		return;
@@ -106,7 +106,7 @@ void log_tell_room(struct commit_log *log, int32_t status)
 	store_done_later(log->base.store, req, status);
 }
 
-void log_retry_later(struct commit_log *log)
+void clog_retry_later(struct commit_log *log)
 {
 	const struct mosaic_host *host = log->base.store->host;
 	if (log->retry.due_ns == 0)
@@ -119,8 +119,8 @@ static void create_done(struct commit_log *log)
 	struct ahead *ahead = &log->ahead;
 	if (ahead->created) {
 		/* Cut or moved meanwhile: it is not the next one any more. */
-		bool fits = ahead->created->start == log_next_start(log) && !log->cut;
-		if (!fits || !log_add_segment(log, ahead->created))
+		bool fits = ahead->created->start == clog_next_start(log) && !log->cut;
+		if (!fits || !clog_add_segment(log, ahead->created))
 			segment_retire(ahead->created, true);
 		else
 			log->is_folder_dirty = true;
@@ -134,7 +134,7 @@ static void create_done(struct commit_log *log)
 				  ahead->create_start, store->options.dir);
 		log->is_full = true;
 		/* With nobody waiting it is asked again too, so that reserve() sees the change. */
-		log_retry_later(log);
+		clog_retry_later(log);
 		return;
 	}
 	store_fail(store, ahead->job.status, ahead->job.os_errno, ahead->job.what, LOG_FOLDER);
@@ -151,10 +151,10 @@ static void ahead_done(struct job *job)
 		create_done(log);
 	if (log->cut || job->store->is_closing)
 		return;
-	log_find_tail(log);
+	clog_find_tail(log);
 	if (log->tail)
-		log_tell_room(log, 0);
-	log_look_ahead(log);
+		clog_tell_room(log, 0);
+	clog_look_ahead(log);
 }
 
 /* The bytes of one segment in [from, upto), page-aligned inwards at the start. */
@@ -178,7 +178,7 @@ static void plan_pages(struct commit_log *log)
 	uint64_t from = log->present_upto > log->end ? log->present_upto : log->end;
 	uint64_t upto = log->end + log->window;
 	uint64_t most = (from / log->segment_bytes + 2) * log->segment_bytes;
-	most = most < log_next_start(log) ? most : log_next_start(log);
+	most = most < clog_next_start(log) ? most : clog_next_start(log);
 	upto = upto < most ? upto : most;
 	ahead->upto = 0;
 	ahead->n_bytes[0] = ahead->n_bytes[1] = 0;
@@ -210,7 +210,7 @@ static void plan_behind(struct commit_log *log)
 
 static bool wants_segment(const struct commit_log *log)
 {
-	uint64_t spare = log_next_start(log) - log->end;
+	uint64_t spare = clog_next_start(log) - log->end;
 	if (log->n == 0 || log->is_full)
 		return !log->is_full;
 	/* Small segments, as tests use them, would be used up before the next is made. */
@@ -235,11 +235,11 @@ static void adapt_window(struct commit_log *log)
 		log->window = WINDOW_MIN;
 }
 
-void log_look_ahead(struct commit_log *log)
+void clog_look_ahead(struct commit_log *log)
 {
 	struct mosaic_store *store = log->base.store;
 	if (log->end >= log->tail_end)
-		log_find_tail(log);
+		clog_find_tail(log);
 	/* The next look: when half of the window is used, and always at the segment's end. */
 	log->wake_at = log->tail_end;
 	if (log->ahead.is_running || log->cut || store->is_broken || store->is_closing ||
@@ -248,7 +248,7 @@ void log_look_ahead(struct commit_log *log)
 	if (log->window == 0 || log->end + log->window / 2 >= log->present_upto)
 		adapt_window(log);
 	log->ahead.creates = wants_segment(log);
-	log->ahead.create_start = log_next_start(log);
+	log->ahead.create_start = clog_next_start(log);
 	plan_pages(log);
 	plan_behind(log);
 	if (log->ahead.creates || log->ahead.n_bytes[0] > 0 || log->ahead.n_behind > 0) {

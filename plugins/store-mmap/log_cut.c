@@ -133,29 +133,29 @@ static void cut_done(struct job *job)
 	if (status != 0)
 		store_fail(store, status, job->os_errno, job->what, LOG_FOLDER);
 	free(cut);
-	log_find_tail(log);
-	log_look_ahead(log);
+	clog_find_tail(log);
+	clog_look_ahead(log);
 	if (log->tail)
-		log_tell_room(log, 0);
+		clog_tell_room(log, 0);
 	store_done(store, req, status);
 }
 
 /* Forgets the segments that start at or above `to`; the job deletes their files. */
 static void cut_segments(struct commit_log *log, struct log_cut *cut)
 {
-	cut->delete_upto = cut->delete_from = log_next_start(log);
+	cut->delete_upto = cut->delete_from = clog_next_start(log);
 	while (log->n > 0 && log->segments[log->n - 1]->start >= cut->to) {
 		struct segment *segment = log->segments[--log->n];
 		cut->delete_from = segment->start;
 		segment_retire(segment, false);
 	}
-	if (log->n > 0 && cut->to < log_next_start(log)) {
+	if (log->n > 0 && cut->to < clog_next_start(log)) {
 		cut->partial = log->segments[log->n - 1];
 		cut->partial->pins++;
 	}
 }
 
-int32_t log_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req)
+int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req)
 {
 	struct mosaic_store *store = log->base.store;
 	if (store->is_broken)
@@ -232,7 +232,7 @@ static void trim_done(struct job *job)
 	free(trim);
 	if (log->is_full) { /* there may be room now */
 		log->is_full = false;
-		log_look_ahead(log);
+		clog_look_ahead(log);
 	}
 	store_done(store, req, status);
 }
@@ -244,7 +244,7 @@ static void trim_next(struct log_trim *trim)
 	worker_submit(&trim->job.store->slow, &trim->job);
 }
 
-void log_trim_hurry(struct commit_log *log)
+void clog_trim_hurry(struct commit_log *log)
 {
 	struct log_trim *trim = log->trim;
 	if (!trim || trim->pause.due_ns == 0)
@@ -254,7 +254,7 @@ void log_trim_hurry(struct commit_log *log)
 	trim_next(trim);
 }
 
-int32_t log_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req)
+int32_t clog_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req)
 {
 	struct mosaic_store *store = log->base.store;
 	uint32_t n = 0;

@@ -14,29 +14,29 @@
 #define WRITE_AT (180 * QUEUE_UNIT)
 #define UNWRITTEN_MOST (4u << 20)
 
-bool queue_topic_is_valid(const char *topic)
+bool cqueue_topic_is_valid(const char *topic)
 {
 	size_t len = topic ? strlen(topic) : 0;
 	return len > 0 && len <= 255 && !strchr(topic, '/') && strcmp(topic, ".") != 0 &&
 	       strcmp(topic, "..") != 0;
 }
 
-void queue_folder(char path[QUEUE_PATH_BYTES], const struct queue *q)
+void cqueue_folder(char path[QUEUE_PATH_BYTES], const struct queue *q)
 {
 	snprintf(path, QUEUE_PATH_BYTES, QUEUE_FOLDER "/%s/%" PRId32, q->base.name.topic,
 		 q->base.name.queue_id);
 }
 
-void queue_path(char path[QUEUE_PATH_BYTES], const struct queue *q, uint64_t start)
+void cqueue_path(char path[QUEUE_PATH_BYTES], const struct queue *q, uint64_t start)
 {
 	snprintf(path, QUEUE_PATH_BYTES, QUEUE_FOLDER "/%s/%" PRId32 "/" SEGMENT_NAME_FORMAT,
 		 q->base.name.topic, q->base.name.queue_id, start);
 }
 
-int32_t queue_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
+int32_t cqueue_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
 		   struct queue **out)
 {
-	if (!queue_topic_is_valid(name->topic) || name->queue_id < 0)
+	if (!cqueue_topic_is_valid(name->topic) || name->queue_id < 0)
 		return MOSAIC_E_INVAL;
 	*out = (struct queue *)names_find(&store->names, name);
 	if (*out)
@@ -60,26 +60,26 @@ void chunk_unref(struct chunk *chunk)
 		free(chunk);
 }
 
-void queue_free(struct queue *q)
+void cqueue_free(struct queue *q)
 {
 	while (q->head) {
 		struct chunk *chunk = q->head;
 		q->head = chunk->next;
 		chunk_unref(chunk);
 	}
-	queue_files_close(q);
+	cqueue_files_close(q);
 	free(q);
 }
 
-void queue_unref(struct queue *q)
+void cqueue_unref(struct queue *q)
 {
 	if (--q->refs > 0)
 		return;
 	free(q->base.name.topic);
-	queue_free(q);
+	cqueue_free(q);
 }
 
-void queue_mark_dirty(struct queue *q)
+void cqueue_mark_dirty(struct queue *q)
 {
 	struct mosaic_store *store = q->base.store;
 	if (q->dirty_link)
@@ -91,7 +91,7 @@ void queue_mark_dirty(struct queue *q)
 	store->dirty = q;
 }
 
-void queue_undirty(struct queue *q)
+void cqueue_undirty(struct queue *q)
 {
 	if (!q->dirty_link)
 		return;
@@ -102,7 +102,7 @@ void queue_undirty(struct queue *q)
 	q->dirty_next = NULL;
 }
 
-static struct chunk *queue_add_chunk(struct queue *q)
+static struct chunk *cqueue_add_chunk(struct queue *q)
 {
 	uint32_t capacity = q->last ? q->last->capacity * 2 : CHUNK_FIRST;
 	uint32_t most = q->is_writing ? CHUNK_BUSY : CHUNK_MOST;
@@ -120,7 +120,7 @@ static struct chunk *queue_add_chunk(struct queue *q)
 	return chunk;
 }
 
-void queue_forget_chunks(struct queue *q, bool all)
+void cqueue_forget_chunks(struct queue *q, bool all)
 {
 	while (q->head && q->head->start + q->head->len <= q->written &&
 	       (q->head != q->last || all || q->last->len == q->last->capacity)) {
@@ -132,7 +132,7 @@ void queue_forget_chunks(struct queue *q, bool all)
 	}
 }
 
-int32_t queue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *room)
+int32_t cqueue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *room)
 {
 	struct mosaic_store *store = q->base.store;
 	uint64_t left = store->options.queue_segment_bytes -
@@ -148,7 +148,7 @@ int32_t queue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *roo
 		return q->is_full ? MOSAIC_E_NOSPACE : MOSAIC_E_AGAIN;
 	struct chunk *chunk = q->last;
 	while (!chunk || chunk->capacity - chunk->len < max_len) {
-		chunk = queue_add_chunk(q);
+		chunk = cqueue_add_chunk(q);
 		if (!chunk)
 			return MOSAIC_E_NOSPACE;
 	}
@@ -158,7 +158,7 @@ int32_t queue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *roo
 	return 0;
 }
 
-void queue_commit(struct queue *q, uint32_t len)
+void cqueue_commit(struct queue *q, uint32_t len)
 {
 	if (len > q->reserved)
 		len = q->reserved;
@@ -167,14 +167,14 @@ void queue_commit(struct queue *q, uint32_t len)
 		return;
 	q->last->len += len;
 	q->end += len;
-	queue_mark_dirty(q);
+	cqueue_mark_dirty(q);
 	if (q->end - q->written >= WRITE_AT && !q->is_writing && !q->is_full) {
 		q->write_to = q->end;
-		queue_write(q);
+		cqueue_write(q);
 	}
 }
 
-int32_t queue_room(struct queue *q, struct mosaic_req *req)
+int32_t cqueue_room(struct queue *q, struct mosaic_req *req)
 {
 	struct mosaic_store *store = q->base.store;
 	if (q->room)
@@ -188,11 +188,11 @@ int32_t queue_room(struct queue *q, struct mosaic_req *req)
 	}
 	q->room = req;
 	q->write_to = q->end;
-	queue_write(q);
+	cqueue_write(q);
 	return MOSAIC_PENDING;
 }
 
-void queue_tell_room(struct queue *q, int32_t status)
+void cqueue_tell_room(struct queue *q, int32_t status)
 {
 	struct mosaic_req *req = q->room;
 	if (!req)
@@ -201,12 +201,12 @@ void queue_tell_room(struct queue *q, int32_t status)
 	store_done_later(q->base.store, req, status);
 }
 
-int32_t queue_start_at(struct queue *q, uint64_t offset)
+int32_t cqueue_start_at(struct queue *q, uint64_t offset)
 {
 	if (q->begin != q->end || q->is_writing || q->cut || offset % QUEUE_UNIT != 0)
 		return MOSAIC_E_INVAL;
 	q->written = q->end;
-	queue_forget_chunks(q, true);
+	cqueue_forget_chunks(q, true);
 	q->begin = q->end = q->written = q->synced = q->write_to = offset;
 	q->filler_from = offset - offset % q->base.store->options.queue_segment_bytes;
 	return 0;

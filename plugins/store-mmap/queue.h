@@ -52,56 +52,56 @@ struct queue {
 	uint64_t filler_from;   /* filler up to `begin` is still to be written; == begin: none */
 };
 
-static inline struct queue *queue_of(struct mosaic_stream *stream)
+static inline struct queue *cqueue_of(struct mosaic_stream *stream)
 {
 	return (struct queue *)stream;
 }
 
 /* queue.c */
-int32_t queue_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
+int32_t cqueue_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
 		   struct queue **out);
 /* Whether a topic can be the name of a folder. */
-bool queue_topic_is_valid(const char *topic);
-void queue_unref(struct queue *q);
-void queue_free(struct queue *q);
-void queue_folder(char path[QUEUE_PATH_BYTES], const struct queue *q);
-void queue_path(char path[QUEUE_PATH_BYTES], const struct queue *q, uint64_t start);
-int32_t queue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *room);
-void queue_commit(struct queue *q, uint32_t len);
-int32_t queue_room(struct queue *q, struct mosaic_req *req);
-void queue_tell_room(struct queue *q, int32_t status);
-int32_t queue_start_at(struct queue *q, uint64_t offset);
-int32_t queue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req);
-int32_t queue_trim(struct queue *q, uint64_t below, struct mosaic_req *req);
-int32_t queue_drop(struct queue *q, struct mosaic_req *req);
+bool cqueue_topic_is_valid(const char *topic);
+void cqueue_unref(struct queue *q);
+void cqueue_free(struct queue *q);
+void cqueue_folder(char path[QUEUE_PATH_BYTES], const struct queue *q);
+void cqueue_path(char path[QUEUE_PATH_BYTES], const struct queue *q, uint64_t start);
+int32_t cqueue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *room);
+void cqueue_commit(struct queue *q, uint32_t len);
+int32_t cqueue_room(struct queue *q, struct mosaic_req *req);
+void cqueue_tell_room(struct queue *q, int32_t status);
+int32_t cqueue_start_at(struct queue *q, uint64_t offset);
+int32_t cqueue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req);
+int32_t cqueue_trim(struct queue *q, uint64_t below, struct mosaic_req *req);
+int32_t cqueue_drop(struct queue *q, struct mosaic_req *req);
 void chunk_unref(struct chunk *chunk);
 /* Forgets chunks that are written; all of them with `all`, else the last one stays for more. */
-void queue_forget_chunks(struct queue *q, bool all);
+void cqueue_forget_chunks(struct queue *q, bool all);
 /* In store->dirty, for the next sync, or not. */
-void queue_mark_dirty(struct queue *q);
-void queue_undirty(struct queue *q);
+void cqueue_mark_dirty(struct queue *q);
+void cqueue_undirty(struct queue *q);
 
 /* queue_write.c */
-void queue_write(struct queue *q);
+void cqueue_write(struct queue *q);
 /* Runs a cut that waited for a write. */
-void queue_run_cut(struct queue *q);
-void queue_drop_step(struct queue *q);
+void cqueue_run_cut(struct queue *q);
+void cqueue_drop_step(struct queue *q);
 /* store->queue_retry: queues that met a full disk are written again. */
-void queue_retry(struct mosaic_timer *timer);
+void cqueue_retry(struct mosaic_timer *timer);
 /* The open file of a segment, with a reference; NULL: not open. */
-struct queue_file *queue_file_find(struct queue *q, uint64_t start);
+struct queue_file *cqueue_file_find(struct queue *q, uint64_t start);
 /* Takes over fd; without a reference. */
-void queue_file_keep(struct queue *q, uint32_t slot, uint64_t start, int fd);
-void queue_file_unref(struct queue_file *file);
-void queue_files_close(struct queue *q);
+void cqueue_file_keep(struct queue *q, uint32_t slot, uint64_t start, int fd);
+void cqueue_file_unref(struct queue_file *file);
+void cqueue_files_close(struct queue *q);
 
-/* queue_read.c */
-int32_t queue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic_read *read);
-void queue_unpin(struct mosaic_read *read);
+/* cqueue_read.c */
+int32_t cqueue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic_read *read);
+void cqueue_unpin(struct mosaic_read *read);
 
-/* queue_sync.c: one queue, or with NULL all that are dirty. */
-int32_t queue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_req *req);
+/* cqueue_sync.c: one queue, or with NULL all that are dirty. */
+int32_t cqueue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_req *req);
 /* A write of a queue of the running batch is back. */
-void queue_batch_step(struct mosaic_store *store);
+void cqueue_batch_step(struct mosaic_store *store);
 
 #endif

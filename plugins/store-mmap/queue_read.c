@@ -73,7 +73,7 @@ static void cold_run(struct mosaic_work *work)
 	work->req.status = 0;
 	if (fd < 0) {
 		char path[QUEUE_PATH_BYTES];
-		queue_path(path, cold->queue, cold->start);
+		cqueue_path(path, cold->queue, cold->start);
 		fd = cold->fd = io_open(cold->queue->base.store->dir_fd, path, O_RDWR);
 	}
 	int64_t n = fd < 0 ? fd
@@ -90,9 +90,9 @@ static void cold_done(struct mosaic_req *req)
 	struct mosaic_read *read = cold->read;
 	int32_t status = req->status;
 	if (cold->file)
-		queue_file_unref(cold->file);
+		cqueue_file_unref(cold->file);
 	else if (cold->fd >= 0 && !q->is_dropped && !q->cut && cold->start + 1 > q->begin)
-		queue_file_keep(q, FILE_READ, cold->start, cold->fd);
+		cqueue_file_keep(q, FILE_READ, cold->start, cold->fd);
 	else if (cold->fd >= 0)
 		close(cold->fd);
 	if (q->is_dropped || read->offset + read->len > q->end)
@@ -102,7 +102,7 @@ static void cold_done(struct mosaic_req *req)
 		read->ptr = NULL;
 	}
 	free(cold);
-	queue_unref(q);
+	cqueue_unref(q);
 	store_done(store, &read->req, status);
 }
 
@@ -132,7 +132,7 @@ static int32_t read_cold(struct queue *q, struct queue_file *file, uint64_t star
 	return MOSAIC_PENDING;
 }
 
-int32_t queue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic_read *read)
+int32_t cqueue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic_read *read)
 {
 	if (offset < q->begin || offset >= q->end)
 		return MOSAIC_E_NOTFOUND;
@@ -160,7 +160,7 @@ int32_t queue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic
 	if (n_file == 0)
 		return 0;
 	uint64_t start = offset - offset % size;
-	struct queue_file *file = q->cut ? NULL : queue_file_find(q, start);
+	struct queue_file *file = q->cut ? NULL : cqueue_file_find(q, start);
 	struct iovec iov = { .iov_base = buffer, .iov_len = n_file };
 	int32_t rc;
 	if (file && preadv2(file->fd, &iov, 1, (off_t)(offset - start), RWF_NOWAIT) ==
@@ -169,13 +169,13 @@ int32_t queue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic
 	else
 		rc = read_cold(q, file, start, n_file, buffer, read);
 	if (file)
-		queue_file_unref(file);
+		cqueue_file_unref(file);
 	if (rc < 0)
 		free(buffer);
 	return rc;
 }
 
-void queue_unpin(struct mosaic_read *read)
+void cqueue_unpin(struct mosaic_read *read)
 {
 	if (read->pin[1] == PIN_BUFFER)
 		free((void *)(uintptr_t)read->pin[0]);

@@ -39,7 +39,7 @@ struct queue_batch {
 static void sync_folders(struct job *job, const struct queue *q)
 {
 	char path[QUEUE_PATH_BYTES];
-	queue_folder(path, q);
+	cqueue_folder(path, q);
 	for (int i = 0; i < 3; i++) { /* of the queue, of the topic, of all */
 		int rc = io_sync_folder(job->store->dir_fd, path);
 		if (rc != 0 && rc != ENOENT)
@@ -55,7 +55,7 @@ static void sync_files(struct job *job, const struct batch_queue *b)
 	uint64_t size = job->store->options.queue_segment_bytes;
 	char path[QUEUE_PATH_BYTES];
 	for (uint64_t start = b->from - b->from % size; start < b->upto; start += size) {
-		queue_path(path, b->queue, start);
+		cqueue_path(path, b->queue, start);
 		int fd = io_open(job->store->dir_fd, path, O_RDWR);
 		if (fd == -ENOENT) /* trimmed or dropped meanwhile */
 			continue;
@@ -89,7 +89,7 @@ static void batch_end(struct queue_batch *batch, int32_t status)
 	struct mosaic_store *store = batch->job.store;
 	struct mosaic_req *req = batch->req;
 	for (uint32_t i = 0; i < batch->n; i++)
-		queue_unref(batch->queues[i].queue);
+		cqueue_unref(batch->queues[i].queue);
 	store->batch = NULL;
 	free(batch->queues);
 	free(batch);
@@ -113,14 +113,14 @@ static void batch_done(struct job *job)
 		    q->synced == batch->queues[i].from)
 			q->synced = upto;
 		if (q->synced >= q->end) {
-			queue_undirty(q);
-			queue_forget_chunks(q, true);
+			cqueue_undirty(q);
+			cqueue_forget_chunks(q, true);
 		}
 	}
 	batch_end(batch, 0);
 }
 
-void queue_batch_step(struct mosaic_store *store)
+void cqueue_batch_step(struct mosaic_store *store)
 {
 	struct queue_batch *batch = store->batch;
 	if (!batch || batch->is_syncing)
@@ -138,7 +138,7 @@ void queue_batch_step(struct mosaic_store *store)
 				has_more = false;
 			} else {
 				q->write_to = q->write_to > b->upto ? q->write_to : b->upto;
-				queue_write(q);
+				cqueue_write(q);
 				has_more = q->is_writing;
 				is_full |= !has_more;
 			}
@@ -194,7 +194,7 @@ static void batch_start(struct mosaic_store *store)
 	if (!batch_collect(batch, store))
 		batch_end(batch, MOSAIC_E_NOMEM);
 	else
-		queue_batch_step(store);
+		cqueue_batch_step(store);
 }
 
 /* A batch that ends inside the call would break the rule that done() comes later. */
@@ -206,7 +206,7 @@ static void batch_first(struct mosaic_req *req)
 	store_close_step(store);
 }
 
-int32_t queue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_req *req)
+int32_t cqueue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_req *req)
 {
 	if (store->is_broken)
 		return MOSAIC_E_FATAL;

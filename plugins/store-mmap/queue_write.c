@@ -48,7 +48,7 @@ static void file_close(struct queue_file *file)
 	free(file);
 }
 
-struct queue_file *queue_file_find(struct queue *q, uint64_t start)
+struct queue_file *cqueue_file_find(struct queue *q, uint64_t start)
 {
 	for (int slot = 0; slot < FILE_SLOTS; slot++) {
 		struct queue_file *file = q->files[slot];
@@ -62,13 +62,13 @@ struct queue_file *queue_file_find(struct queue *q, uint64_t start)
 	return NULL;
 }
 
-void queue_file_unref(struct queue_file *file)
+void cqueue_file_unref(struct queue_file *file)
 {
 	if (--file->refs == 0 && file->start == STALE)
 		file_close(file);
 }
 
-void queue_file_keep(struct queue *q, uint32_t slot, uint64_t start, int fd)
+void cqueue_file_keep(struct queue *q, uint32_t slot, uint64_t start, int fd)
 {
 	struct mosaic_store *store = q->base.store;
 	struct queue_file *file = q->files[slot];
@@ -91,7 +91,7 @@ void queue_file_keep(struct queue *q, uint32_t slot, uint64_t start, int fd)
 	file_use(store, file);
 }
 
-void queue_files_close(struct queue *q)
+void cqueue_files_close(struct queue *q)
 {
 	for (int slot = 0; slot < FILE_SLOTS; slot++) {
 		struct queue_file *file = q->files[slot];
@@ -141,7 +141,7 @@ static int write_filler(int fd, uint64_t offset, uint64_t n_bytes)
 static int write_open(struct queue_write *w)
 {
 	char path[QUEUE_PATH_BYTES];
-	queue_path(path, w->queue, w->file_start);
+	cqueue_path(path, w->queue, w->file_start);
 	int fd = io_open(w->job.store->dir_fd, path, O_RDWR | O_CREAT);
 	struct stat st;
 	if (fd < 0)
@@ -182,7 +182,7 @@ static void write_run(struct job *job)
 static void write_failed(struct queue *q, const struct job *job)
 {
 	char path[QUEUE_PATH_BYTES];
-	queue_folder(path, q);
+	cqueue_folder(path, q);
 	if (job->status != MOSAIC_E_NOSPACE) {
 		store_fail(q->base.store, job->status, job->os_errno, job->what, path);
 		return;
@@ -196,12 +196,12 @@ static void write_failed(struct queue *q, const struct job *job)
 		store->host->timer_start(store->host, &store->queue_retry, RETRY_NS);
 }
 
-void queue_retry(struct mosaic_timer *timer)
+void cqueue_retry(struct mosaic_timer *timer)
 {
 	struct mosaic_store *store = timer->data;
 	for (struct queue *q = store->dirty; q; q = q->dirty_next)
 		if (q->is_full)
-			queue_write(q);
+			cqueue_write(q);
 }
 
 static void write_done(struct job *job)
@@ -212,34 +212,32 @@ static void write_done(struct job *job)
 	for (int i = 0; i < w->n; i++)
 		chunk_unref(w->chunks[i]);
 	if (w->file)
-		queue_file_unref(w->file);
+		cqueue_file_unref(w->file);
 	else if (w->fd >= 0)
-		queue_file_keep(q, FILE_WRITE, w->file_start, w->fd);
+		cqueue_file_keep(q, FILE_WRITE, w->file_start, w->fd);
 	q->is_writing = false;
 	q->is_new |= w->made_file;
 	if (job->status == 0) {
 		q->is_full = false;
 		q->filler_from = q->begin;
-		/* A cut meanwhile took the end back. */
-		uint64_t written = w->to < q->end ? w->to : q->end;
-		if (q->cut)
-			written = written < q->written ? written : q->written;
-		q->written = written;
-		queue_forget_chunks(q, false);
-		queue_tell_room(q, 0);
+		/* A cut meanwhile took the end back: what follows it is not this write's. */
+		if (!q->cut && w->to > q->written)
+			q->written = w->to;
+		cqueue_forget_chunks(q, false);
+		cqueue_tell_room(q, 0);
 	} else {
 		write_failed(q, job);
 	}
 	bool goes_on = job->status == 0;
 	free(w);
 	if (q->is_dropped)
-		queue_drop_step(q);
+		cqueue_drop_step(q);
 	else if (q->cut)
-		queue_run_cut(q);
+		cqueue_run_cut(q);
 	else if (goes_on)
-		queue_write(q);
-	queue_batch_step(store);
-	queue_unref(q);
+		cqueue_write(q);
+	cqueue_batch_step(store);
+	cqueue_unref(q);
 }
 
 static bool has_zombie(const struct queue *q)
@@ -253,7 +251,7 @@ static bool has_zombie(const struct queue *q)
 }
 
 /* Writes on while end or write_to ask for it, a part of one file per job. */
-void queue_write(struct queue *q)
+void cqueue_write(struct queue *q)
 {
 	struct mosaic_store *store = q->base.store;
 	if (q->is_writing || q->cut || q->is_dropped || store->is_broken ||
@@ -292,7 +290,7 @@ void queue_write(struct queue *q)
 		return;
 	}
 	w->to = at;
-	w->file = queue_file_find(q, w->file_start);
+	w->file = cqueue_file_find(q, w->file_start);
 	q->is_writing = true;
 	q->refs++;
 	worker_submit(&store->helper, &w->job);
@@ -315,11 +313,11 @@ static void cut_run(struct job *job)
 	uint64_t keep = cut->to - cut->to % size;
 	char path[QUEUE_PATH_BYTES];
 	for (uint64_t start = cut->old_end - cut->old_end % size; start > keep; start -= size) {
-		queue_path(path, cut->queue, start);
+		cqueue_path(path, cut->queue, start);
 		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT)
 			job_fail(job, errno, "cannot delete a file of a consume queue");
 	}
-	queue_path(path, cut->queue, keep);
+	cqueue_path(path, cut->queue, keep);
 	int fd = io_open(store->dir_fd, path, O_RDWR);
 	if (fd == -ENOENT)
 		return;
@@ -332,7 +330,7 @@ static void cut_run(struct job *job)
 	    fdatasync(fd) != 0)
 		job_fail(job, errno, "cannot truncate a consume queue");
 	close(fd);
-	queue_folder(path, cut->queue);
+	cqueue_folder(path, cut->queue);
 	io_sync_folder(store->dir_fd, path);
 }
 
@@ -346,22 +344,22 @@ static void cut_done(struct job *job)
 	q->cut = NULL;
 	if (status != 0) {
 		char path[QUEUE_PATH_BYTES];
-		queue_folder(path, q);
+		cqueue_folder(path, q);
 		store_fail(store, status, job->os_errno, job->what, path);
 	}
 	free(cut);
 	if (q->is_dropped)
-		queue_drop_step(q);
+		cqueue_drop_step(q);
 	else
-		queue_write(q);
-	queue_batch_step(store);
-	queue_unref(q);
+		cqueue_write(q);
+	cqueue_batch_step(store);
+	cqueue_unref(q);
 	store_done(store, req, status);
 }
 
-void queue_run_cut(struct queue *q)
+void cqueue_run_cut(struct queue *q)
 {
-	queue_files_close(q);
+	cqueue_files_close(q);
 	worker_submit(&q->base.store->helper, &q->cut->job);
 }
 
@@ -387,7 +385,7 @@ static void cut_chunks(struct queue *q, uint64_t to)
 	}
 }
 
-int32_t queue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req)
+int32_t cqueue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req)
 {
 	struct mosaic_store *store = q->base.store;
 	if (store->is_broken)
@@ -422,7 +420,7 @@ int32_t queue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req)
 	q->cut = cut;
 	q->refs++;
 	if (!q->is_writing)
-		queue_run_cut(q);
+		cqueue_run_cut(q);
 	return MOSAIC_PENDING;
 }
 
@@ -442,13 +440,13 @@ static void delete_run(struct job *job)
 	struct mosaic_store *store = job->store;
 	char path[QUEUE_PATH_BYTES];
 	for (uint64_t at = d->from; at < d->upto; at += store->options.queue_segment_bytes) {
-		queue_path(path, d->queue, at);
+		cqueue_path(path, d->queue, at);
 		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT)
 			job_fail(job, errno, "cannot delete a file of a consume queue");
 	}
 	if (!d->all)
 		return;
-	queue_folder(path, d->queue);
+	cqueue_folder(path, d->queue);
 	unlinkat(store->dir_fd, path, AT_REMOVEDIR);
 	*strrchr(path, '/') = '\0'; /* of the topic; stays while it has other queues */
 	unlinkat(store->dir_fd, path, AT_REMOVEDIR);
@@ -474,11 +472,11 @@ static void delete_done(struct job *job)
 						   .topic = q->base.name.topic };
 		struct queue *heir = (struct queue *)names_find(&store->names, &name);
 		if (heir) /* its first write waited for the old files to go */
-			queue_write(heir);
-		queue_unref(q);
+			cqueue_write(heir);
+		cqueue_unref(q);
 	}
 	free(d);
-	queue_unref(q);
+	cqueue_unref(q);
 	store_done(store, req, status);
 }
 
@@ -495,11 +493,11 @@ static struct queue_delete *delete_create(struct queue *q, struct mosaic_req *re
 	return d;
 }
 
-int32_t queue_trim(struct queue *q, uint64_t below, struct mosaic_req *req)
+int32_t cqueue_trim(struct queue *q, uint64_t below, struct mosaic_req *req)
 {
 	struct mosaic_store *store = q->base.store;
 	uint64_t size = store->options.queue_segment_bytes;
-	uint64_t most = below < q->written ? below : q->written;
+	uint64_t most = below < q->end ? below : q->end;
 	uint64_t first = q->begin - q->begin % size, keep = most - most % size;
 	struct queue_delete *d = delete_create(q, req);
 	int32_t rc = d ? store_accept(store) : MOSAIC_E_NOMEM;
@@ -514,26 +512,28 @@ int32_t queue_trim(struct queue *q, uint64_t below, struct mosaic_req *req)
 	}
 	d->from = first;
 	d->upto = keep;
-	queue_files_close(q);
+	cqueue_files_close(q);
 	q->begin = q->filler_from = keep;
 	q->synced = q->synced > keep ? q->synced : keep;
+	q->written = q->written > keep ? q->written : keep;
+	cqueue_forget_chunks(q, false);
 	q->refs++;
 	worker_submit(&store->helper, &d->job);
 	return MOSAIC_PENDING;
 }
 
 /* Deletes the files when nothing of the queue is under way on the helper any more. */
-void queue_drop_step(struct queue *q)
+void cqueue_drop_step(struct queue *q)
 {
 	struct queue_delete *d = q->drop;
 	if (q->is_writing || q->cut)
 		return;
-	queue_files_close(q);
+	cqueue_files_close(q);
 	q->refs++;
 	worker_submit(&q->base.store->helper, &d->job);
 }
 
-int32_t queue_drop(struct queue *q, struct mosaic_req *req)
+int32_t cqueue_drop(struct queue *q, struct mosaic_req *req)
 {
 	struct mosaic_store *store = q->base.store;
 	uint64_t size = store->options.queue_segment_bytes;
@@ -553,14 +553,14 @@ int32_t queue_drop(struct queue *q, struct mosaic_req *req)
 		store->n_pending--;
 		return MOSAIC_E_NOMEM;
 	}
-	queue_tell_room(q, MOSAIC_E_CANCELED);
+	cqueue_tell_room(q, MOSAIC_E_CANCELED);
 	names_remove(&store->names, &q->base.name);
 	q->base.name.topic = topic;
-	queue_undirty(q);
+	cqueue_undirty(q);
 	q->is_dropped = true;
 	q->zombie_next = store->zombies;
 	store->zombies = q;
 	q->drop = d;
-	queue_drop_step(q);
+	cqueue_drop_step(q);
 	return MOSAIC_PENDING;
 }

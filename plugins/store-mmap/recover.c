@@ -137,7 +137,7 @@ static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_
 			      path, strerror(-fd));
 	int32_t rc = check_segment(store, path, fd, is_last);
 	struct segment *segment = rc == 0 ? segment_map(store, fd, start) : NULL;
-	if (rc == 0 && (!segment || !log_add_segment(store->log, segment)))
+	if (rc == 0 && (!segment || !clog_add_segment(store->log, segment)))
 		rc = refuse(store, MOSAIC_E_NOMEM, errno, "cannot map %s/%s: %s",
 			    store->options.dir, path, strerror(errno));
 	close(fd);
@@ -170,10 +170,10 @@ static int32_t find_log(struct mosaic_store *store)
 	if (status != 0 || log->n == 0)
 		return status;
 	log->begin = log->segments[0]->start;
-	log->end = log->hot_from = log_next_start(log);
+	log->end = log->hot_from = clog_next_start(log);
 	/* After a crash of the process pages may be there that are not on disk yet. */
 	log->synced = store->was_clean ? log->end : log->begin;
-	log_find_tail(log);
+	clog_find_tail(log);
 	return 0;
 }
 
@@ -238,14 +238,14 @@ static int64_t filler_end(int fd, int64_t end, uint8_t *buf)
 }
 
 /* 0 or -errno; -EUCLEAN: a wrong size. */
-static int queue_scan_file(struct queue *q, uint64_t start, bool is_first, bool is_last,
+static int cqueue_scan_file(struct queue *q, uint64_t start, bool is_first, bool is_last,
 			   uint8_t *buf)
 {
 	struct mosaic_store *store = q->base.store;
 	uint64_t size = store->options.queue_segment_bytes;
 	char path[QUEUE_PATH_BYTES];
 	struct stat st;
-	queue_path(path, q, start);
+	cqueue_path(path, q, start);
 	int fd = io_open(store->dir_fd, path, O_RDWR);
 	if (fd < 0)
 		return fd;
@@ -268,7 +268,7 @@ static int queue_scan_file(struct queue *q, uint64_t start, bool is_first, bool 
 }
 
 /* From the last file back to the first that has a unit; earlier ones must be full. */
-static int queue_scan_files(struct queue *q, const struct starts *starts, uint8_t *buf)
+static int cqueue_scan_files(struct queue *q, const struct starts *starts, uint8_t *buf)
 {
 	uint64_t size = q->base.store->options.queue_segment_bytes;
 	uint32_t first = starts->n - 1; /* of the files that follow each other to the last */
@@ -277,7 +277,7 @@ static int queue_scan_files(struct queue *q, const struct starts *starts, uint8_
 	q->begin = q->end = starts->at[first];
 	for (uint32_t i = starts->n; i > first; i--) {
 		bool is_first = i - 1 == first;
-		int rc = queue_scan_file(q, starts->at[i - 1], is_first, i == starts->n, buf);
+		int rc = cqueue_scan_file(q, starts->at[i - 1], is_first, i == starts->n, buf);
 		if (rc != 0)
 			return rc;
 		if (q->end > starts->at[i - 1] && i - 1 > first)
@@ -305,12 +305,12 @@ static int32_t find_queue(struct mosaic_store *store, const char *topic, const c
 	}
 	struct mosaic_stream_name name = { MOSAIC_CONSUME_QUEUE, (int32_t)queue_id, topic };
 	struct queue *q = NULL;
-	if (queue_open(store, &name, &q) != 0) {
+	if (cqueue_open(store, &name, &q) != 0) {
 		free(starts.at);
 		return refuse(store, MOSAIC_E_NOMEM, 0, "no memory for the queues of %s",
 			      store->options.dir);
 	}
-	rc = queue_scan_files(q, &starts, buf);
+	rc = cqueue_scan_files(q, &starts, buf);
 	free(starts.at);
 	if (rc == -EUCLEAN)
 		return refuse(store, MOSAIC_E_CORRUPT, 0,
@@ -325,7 +325,7 @@ static int32_t find_queue(struct mosaic_store *store, const char *topic, const c
 	q->synced = store->was_clean ? q->end : q->begin;
 	q->filler_from = q->begin;
 	if (q->synced < q->end)
-		queue_mark_dirty(q);
+		cqueue_mark_dirty(q);
 	return 0;
 }
 
@@ -357,7 +357,7 @@ static int32_t find_queues(struct mosaic_store *store)
 	uint8_t *buf = malloc(SCAN_BYTES);
 	int32_t rc = buf ? 0 : refuse(store, MOSAIC_E_NOMEM, 0, "no memory");
 	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
-		if (queue_topic_is_valid(e->d_name))
+		if (cqueue_topic_is_valid(e->d_name))
 			rc = find_queues_of(store, e->d_name, buf);
 	free(buf);
 	closedir(dir);

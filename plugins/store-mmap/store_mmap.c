@@ -1,8 +1,8 @@
 /*
  * store-mmap: the files of RocketMQ 5.3.3, the commit log mapped, consume queues written.
  *
- * Happy path of a message: log_reserve and log_commit (commit_log.c), queue_reserve and queue_commit
- * (queue.c), log_sync when the flush policy asks; three threads behind them, see store.h.
+ * Happy path of a message: clog_reserve and clog_commit (commit_log.c), cqueue_reserve and cqueue_commit
+ * (queue.c), clog_sync when the flush policy asks; three threads behind them, see store.h.
  *
  * Failure modes: an error of the disk is final: store_fail() tells the host once, from then on
  * nothing counts as durable, reserve and sync answer E_FATAL, close does not mark the directory
@@ -93,7 +93,7 @@ void store_fail(struct mosaic_store *store, int32_t code, int os_errno, const ch
 		 "kept as it is",
 		 what, store->options.dir, object, strerror(os_errno));
 	store->is_broken = true;
-	log_cancel(store->log, MOSAIC_E_FATAL);
+	clog_cancel(store->log, MOSAIC_E_FATAL);
 	store->host->fail(store->host, &error);
 }
 
@@ -109,7 +109,7 @@ static int32_t mmap_create(const struct mosaic_host *host, const void *options,
 		store->host = host;
 		store->options = *(const struct options *)options;
 		store->dir_fd = store->lock_fd = -1;
-		store->queue_retry.fire = queue_retry;
+		store->queue_retry.fire = cqueue_retry;
 		store->queue_retry.data = store;
 		/* As RocketMQ does: a file holds whole units. */
 		store->options.queue_segment_bytes =
@@ -163,7 +163,7 @@ static int32_t mmap_open(struct mosaic_store *store, struct mosaic_store_open *r
 	const struct mosaic_host *host = store->host;
 	if (store->log)
 		return MOSAIC_E_INVAL;
-	store->log = log_create(store);
+	store->log = clog_create(store);
 	if (!store->log)
 		return MOSAIC_E_NOMEM;
 	if (worker_start(&store->helper, host, "store-helper") != 0 ||
@@ -213,8 +213,8 @@ static void close_sync(struct mosaic_store *store)
 	store->close_queues = (struct mosaic_req){ .done = close_synced, .data = store };
 	store->close_sync = (struct mosaic_sync){ .req = store->close_queues,
 						  .upto = store->log->end };
-	if (queue_sync(store, NULL, &store->close_queues) < 0 ||
-	    log_sync(store->log, &store->close_sync) < 0)
+	if (cqueue_sync(store, NULL, &store->close_queues) < 0 ||
+	    clog_sync(store->log, &store->close_sync) < 0)
 		store->is_saved = false;
 	store->is_closing = true;
 }
@@ -254,10 +254,10 @@ static int32_t mmap_close(struct mosaic_store *store, struct mosaic_req *req)
 	store->close_req = req;
 	store->host->timer_stop(store->host, &store->queue_retry);
 	store->host->timer_stop(store->host, &store->log->retry);
-	log_cancel(store->log, MOSAIC_E_CANCELED);
+	clog_cancel(store->log, MOSAIC_E_CANCELED);
 	for (uint32_t i = 0; i < store->names.n; i++)
-		queue_tell_room((struct queue *)store->names.by_index[i], MOSAIC_E_CANCELED);
-	log_trim_hurry(store->log);
+		cqueue_tell_room((struct queue *)store->names.by_index[i], MOSAIC_E_CANCELED);
+	clog_trim_hurry(store->log);
 	store->close_queues = (struct mosaic_req){ .done = close_posted, .data = store };
 	store->host->post(store->host, &store->close_queues);
 	return MOSAIC_PENDING;
@@ -269,10 +269,10 @@ static void mmap_destroy(struct mosaic_store *store)
 	while (store->names.n > 0) {
 		struct queue *q = (struct queue *)store->names.by_index[store->names.n - 1];
 		names_remove(&store->names, &q->base.name);
-		queue_free(q);
+		cqueue_free(q);
 	}
 	names_fini(&store->names);
-	log_destroy(store->log);
+	clog_destroy(store->log);
 	recover_unlock(store);
 	free(store);
 }
@@ -311,19 +311,19 @@ static int32_t mmap_stream_open(struct mosaic_store *store, const struct mosaic_
 	if (name->kind == MOSAIC_COMMIT_LOG) {
 		*out = &store->log->base;
 		if (store->log->n == 0) /* nothing to find the end of: the first can be made */
-			log_look_ahead(store->log);
+			clog_look_ahead(store->log);
 		return 0;
 	}
 	struct queue *q = NULL;
-	rc = name->kind == MOSAIC_CONSUME_QUEUE ? queue_open(store, name, &q) : MOSAIC_E_INVAL;
+	rc = name->kind == MOSAIC_CONSUME_QUEUE ? cqueue_open(store, name, &q) : MOSAIC_E_INVAL;
 	*out = rc == 0 ? &q->base : NULL;
 	return rc;
 }
 
 static void mmap_stream_info(struct mosaic_stream *stream, struct mosaic_stream_info *info)
 {
-	const struct commit_log *log = log_of(stream);
-	const struct queue *q = queue_of(stream);
+	const struct commit_log *log = clog_of(stream);
+	const struct queue *q = cqueue_of(stream);
 	info->begin = is_log(stream) ? log->begin : q->begin;
 	info->end = is_log(stream) ? log->end : q->end;
 	info->segment_bytes = is_log(stream) ? log->segment_bytes
@@ -332,40 +332,40 @@ static void mmap_stream_info(struct mosaic_stream *stream, struct mosaic_stream_
 
 static int32_t mmap_stream_drop(struct mosaic_stream *stream, struct mosaic_req *req)
 {
-	return is_log(stream) ? MOSAIC_E_UNSUPPORTED : queue_drop(queue_of(stream), req);
+	return is_log(stream) ? MOSAIC_E_UNSUPPORTED : cqueue_drop(cqueue_of(stream), req);
 }
 
 static int32_t mmap_reserve(struct mosaic_stream *stream, uint32_t max_len,
 			    struct mosaic_span *room)
 {
-	return is_log(stream) ? log_reserve(log_of(stream), max_len, room)
-			      : queue_reserve(queue_of(stream), max_len, room);
+	return is_log(stream) ? clog_reserve(clog_of(stream), max_len, room)
+			      : cqueue_reserve(cqueue_of(stream), max_len, room);
 }
 
 static void mmap_commit(struct mosaic_stream *stream, uint32_t len)
 {
 	if (is_log(stream))
-		log_commit(log_of(stream), len);
+		clog_commit(clog_of(stream), len);
 	else
-		queue_commit(queue_of(stream), len);
+		cqueue_commit(cqueue_of(stream), len);
 }
 
 static int32_t mmap_room(struct mosaic_stream *stream, struct mosaic_req *req)
 {
-	return is_log(stream) ? log_room(log_of(stream), req) : queue_room(queue_of(stream), req);
+	return is_log(stream) ? clog_room(clog_of(stream), req) : cqueue_room(cqueue_of(stream), req);
 }
 
 static int32_t mmap_start_at(struct mosaic_stream *stream, uint64_t offset)
 {
-	return is_log(stream) ? log_start_at(log_of(stream), offset)
-			      : queue_start_at(queue_of(stream), offset);
+	return is_log(stream) ? clog_start_at(clog_of(stream), offset)
+			      : cqueue_start_at(cqueue_of(stream), offset);
 }
 
 static int32_t mmap_read(struct mosaic_stream *stream, uint64_t offset, uint32_t len,
 			 struct mosaic_read *read)
 {
-	return is_log(stream) ? log_read(log_of(stream), offset, len, read)
-			      : queue_read(queue_of(stream), offset, len, read);
+	return is_log(stream) ? clog_read(clog_of(stream), offset, len, read)
+			      : cqueue_read(cqueue_of(stream), offset, len, read);
 }
 
 /* The stream may have been dropped meanwhile: the pin says what it is. */
@@ -373,38 +373,38 @@ static void mmap_unpin(struct mosaic_stream *stream, struct mosaic_read *read)
 {
 	(void)stream;
 	if (read->pin[1] == MOSAIC_COMMIT_LOG)
-		log_unpin(read);
+		clog_unpin(read);
 	else
-		queue_unpin(read);
+		cqueue_unpin(read);
 	read->ptr = NULL;
 }
 
 static int32_t mmap_sync(struct mosaic_stream *stream, struct mosaic_sync *req)
 {
 	if (is_log(stream))
-		return log_sync(log_of(stream), req);
-	const struct queue *q = queue_of(stream);
+		return clog_sync(clog_of(stream), req);
+	const struct queue *q = cqueue_of(stream);
 	if (req->upto > q->end)
 		return MOSAIC_E_INVAL;
 	req->upto = q->end; /* all of it, as it is now */
-	return queue_sync(stream->store, queue_of(stream), &req->req);
+	return cqueue_sync(stream->store, cqueue_of(stream), &req->req);
 }
 
 static int32_t mmap_sync_queues(struct mosaic_store *store, struct mosaic_req *req)
 {
-	return queue_sync(store, NULL, req);
+	return cqueue_sync(store, NULL, req);
 }
 
 static int32_t mmap_truncate(struct mosaic_stream *stream, uint64_t to, struct mosaic_req *req)
 {
-	return is_log(stream) ? log_truncate(log_of(stream), to, req)
-			      : queue_truncate(queue_of(stream), to, req);
+	return is_log(stream) ? clog_truncate(clog_of(stream), to, req)
+			      : cqueue_truncate(cqueue_of(stream), to, req);
 }
 
 static int32_t mmap_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_req *req)
 {
-	return is_log(stream) ? log_trim(log_of(stream), below, req)
-			      : queue_trim(queue_of(stream), below, req);
+	return is_log(stream) ? clog_trim(clog_of(stream), below, req)
+			      : cqueue_trim(cqueue_of(stream), below, req);
 }
 
 static const struct mosaic_store_ops ops = {
