@@ -9,8 +9,9 @@ int cmd_check(int argc, char **argv);
 static void print_usage(FILE *to)
 {
 	fputs("usage: mosaic check [--path FOLDER]... [FILE]\n\n"
-	      "Loads every plugin that the file names, checks all of it and says what an acknowledged\n"
-	      "message survives. Without FILE: the built-in defaults. Nothing is opened or started.\n"
+	      "Loads every plugin that the file names, checks all of it and says what an\n"
+	      "acknowledged message survives. Without FILE: the built-in defaults. Nothing is\n"
+	      "opened or started.\n"
 	      "Exit status: 0 valid, 1 not valid (every problem is printed).\n",
 	      to);
 }

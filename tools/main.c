@@ -10,7 +10,7 @@ static int cmd_help(int argc, char **argv);
 static int cmd_version(int argc, char **argv);
 
 static const struct command commands[] = {
-	{ "run", cmd_run, "run what a configuration file says; without one: NameServer and broker" },
+	{ "run", cmd_run, "run a configuration file; without one: NameServer and broker" },
 	{ "check", cmd_check, "check a configuration file and say what it promises" },
 	{ "plugins", cmd_plugins, "list and describe plugins, print the configuration's schema" },
 	{ "produce", cmd_produce, "send messages" },

@@ -1,6 +1,6 @@
 /*
- * mosaic plugins list | describe | schema. Plugins are loaded in a child process: a constructor that
- * crashes or hangs is a line of the output and nothing more.
+ * mosaic plugins list | describe | schema. Plugins are loaded in a child process: a constructor
+ * that crashes or hangs is a line of the output and nothing more.
  */
 #include "plugin/plugins.h"
 #include "command.h"
@@ -27,8 +27,7 @@ static void print_usage(FILE *to)
 	      to);
 }
 
-/* ---- what runs in the child ---- */
-
+/* What runs in the child is told by this. */
 struct one {
 	struct plugins *plugins;
 	const char *name; /* or a file */
@@ -67,8 +66,6 @@ static int schema_of_all(void *ctx, struct buf *out, struct mosaic_error *err)
 	return 0;
 }
 
-/* ---- commands ---- */
-
 struct list {
 	struct arguments *args;
 	struct buf out;
@@ -89,7 +86,8 @@ static void list_one(void *ctx, const char *name, const char *file)
 			buf_append_byte(&l->out, '\n');
 		return;
 	}
-	if (l->args->as_json && l->out.len >= 2 && memcmp(l->out.data + l->out.len - 2, ",\n", 2) == 0)
+	if (l->args->as_json && l->out.len >= 2 &&
+	    memcmp(l->out.data + l->out.len - 2, ",\n", 2) == 0)
 		l->out.len -= 2;
 	fprintf(stderr, "%s\n", err.text);
 	l->n_bad++;
@@ -102,7 +100,8 @@ static int list(struct arguments *args)
 	plugins_each(args->plugins, list_one, &l);
 	printf(args->as_json ? "[\n%s\n]\n" : "%s", buf_cstr(&l.out));
 	if (l.count + l.n_bad == 0)
-		fputs("mosaic plugins: no plugin was found; --path FOLDER says where to look\n", stderr);
+		fputs("mosaic plugins: no plugin was found; --path FOLDER says where to look\n",
+		      stderr);
 	buf_free(&l.out);
 	return l.n_bad == 0 && l.count > 0 ? 0 : 1;
 }
@@ -130,8 +129,6 @@ static int describe(struct arguments *args)
 		putchar('\n');
 	return rc;
 }
-
-/* ---- command line ---- */
 
 static int parse(int argc, char **argv, struct arguments *args)
 {

@@ -33,8 +33,8 @@ struct config_broker {
 	int64_t id;        /* 0 for a master only */
 	const char *listen;
 	const char *address_option; /* as written; NULL: found out */
-	/* What clients dial and records carry. text is "ip:port"; port 0 when listen's port is 0: the
-	 * node then writes the port that was bound. */
+	/* What clients dial and records carry. text is "ip:port"; port 0 when listen's port is 0:
+	 * the node then writes the port that was bound. */
 	struct mosaic_address address;
 	/* NameServers. Without "namesrv" in the file: the NameServer of this process, else
 	 * 127.0.0.1:9876. Port 0 means: that of this process' NameServer, once it is bound. */
@@ -59,8 +59,8 @@ struct config {
 };
 
 /*
- * Folders of "plugins.path" are added to plugins, or the default folders when there is none and plugins
- * has no folder yet. 0 and *out, or E_INVAL and at least one problem.
+ * Folders of "plugins.path" are added to plugins, or the default folders when there is none and
+ * plugins has no folder yet. 0 and *out, or E_INVAL and at least one problem.
  */
 NODISCARD int config_load_file(const char *file, struct plugins *plugins, struct config **out,
 			       struct problems *problems);

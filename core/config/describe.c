@@ -5,8 +5,6 @@
 #include "plugin/value.h"
 #include <stdlib.h>
 
-/* ---- for people ---- */
-
 static void print_caps(const char *word, uint32_t kind, uint64_t caps, struct buf *out)
 {
 	const char *name, *text;
@@ -68,8 +66,6 @@ void describe_text(const struct loaded_plugin *plugin, struct buf *out)
 	for (uint32_t i = 0; i < d->n_options; i++)
 		print_option(&d->options[i], out);
 }
-
-/* ---- JSON ---- */
 
 static json_t *text_or_null(const char *text)
 {
@@ -149,8 +145,6 @@ void describe_json(const struct loaded_plugin *plugin, int indent, struct buf *o
 	json_object_set_new(json, "options", options);
 	dump(json, indent, out);
 }
-
-/* ---- the schema ---- */
 
 static json_t *closed_object(json_t *properties)
 {

@@ -10,8 +10,8 @@ void describe_text(const struct loaded_plugin *plugin, struct buf *out);
 void describe_json(const struct loaded_plugin *plugin, int indent, struct buf *out);
 
 /*
- * JSON Schema (draft 2020-12) of the configuration file, with the options of every plugin that can be
- * found. A plugin that cannot be loaded is left out. Loads plugins: run it through probe_run().
+ * JSON Schema (draft 2020-12) of the configuration file, with the options of every plugin that can
+ * be found. A plugin that cannot be loaded is left out. Loads plugins: run it through probe_run().
  */
 void describe_schema(struct plugins *plugins, struct buf *out);
 

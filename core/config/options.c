@@ -59,9 +59,11 @@ static int set_scalar(const struct mosaic_option *o, const json_t *value, void *
 	char number[32];
 
 	if (json_is_boolean(value))
-		return value_set(o, slice_str(json_is_true(value) ? "true" : "false"), options, err);
+		return value_set(o, slice_str(json_is_true(value) ? "true" : "false"), options,
+				 err);
 	if (json_is_integer(value)) {
-		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+			 json_integer_value(value));
 		return value_set(o, slice_str(number), options, err);
 	}
 	return value_set(o, slice(json_string_value(value), json_string_length(value)), options,
@@ -125,8 +127,9 @@ static void report_unknown(const struct mosaic_option *table, uint32_t n, const 
 	problems_add(problems, path, "unknown%s", nearest_hint(&near, hint, sizeof(hint)));
 }
 
-void options_fill(const struct mosaic_option *table, uint32_t n, void *options, const json_t *object,
-		  const char *const *also, const char *path, struct problems *problems)
+void options_fill(const struct mosaic_option *table, uint32_t n, void *options,
+		  const json_t *object, const char *const *also, const char *path,
+		  struct problems *problems)
 {
 	const struct mosaic_option *o;
 	char at[PATH_BYTES];

@@ -99,7 +99,8 @@ const struct config_table config_transport = TABLE(transport);
 
 /* The store comes before flush: whether a flush plugin is the default depends on it. */
 const struct config_slot config_slots[] = {
-	{ "transport", MOSAIC_TRANSPORT, BR(transport), CONFIG_TRANSPORT_FALLBACK, "carries frames" },
+	{ "transport", MOSAIC_TRANSPORT, BR(transport), CONFIG_TRANSPORT_FALLBACK,
+	  "carries frames" },
 	{ "store", MOSAIC_STORE, BR(store), "store-mmap", "keeps the files" },
 	{ "flush", MOSAIC_FLUSH, BR(flush), "flush-async", "decides when the log is synced" },
 	{ "replication", MOSAIC_REPLICATION, BR(replication), NULL, "copies the log" },

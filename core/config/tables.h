@@ -1,4 +1,5 @@
-/* Every key of the configuration file, once: parser, schema and manual are made from these tables. */
+/* Every key of the configuration file, once: parser, schema and manual are made from these
+ * tables. */
 #ifndef CONFIG_TABLES_H
 #define CONFIG_TABLES_H
 

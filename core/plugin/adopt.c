@@ -94,15 +94,15 @@ static int check_option(const struct mosaic_plugin *p, const struct mosaic_optio
 	if (strcmp(o->name, "plugin") == 0)
 		return err_set(err, MOSAIC_E_INVAL, "%s: no option may be called \"plugin\"", file);
 	if (bytes == 0)
-		return err_set(err, MOSAIC_E_UNSUPPORTED, "%s: option %s is of type %u, unknown here",
-			       file, o->name, o->type);
+		return err_set(err, MOSAIC_E_UNSUPPORTED, "%s: option %s is of type %u, unknown "
+			       "here", file, o->name, o->type);
 	if ((o->flags & ~(uint32_t)OPTION_FLAGS) != 0)
 		return err_set(err, MOSAIC_E_UNSUPPORTED,
 			       "%s: option %s sets flags that this host does not know (0x%x)", file,
 			       o->name, o->flags & ~(uint32_t)OPTION_FLAGS);
 	if (o->offset > p->options_size || bytes > p->options_size - o->offset)
-		return err_set(err, MOSAIC_E_INVAL, "%s: option %s lies outside of its struct", file,
-			       o->name);
+		return err_set(err, MOSAIC_E_INVAL, "%s: option %s lies outside of its struct",
+			       file, o->name);
 	if (o->type == MOSAIC_T_CHOICE && !o->choices)
 		return err_set(err, MOSAIC_E_INVAL, "%s: option %s has no choices", file, o->name);
 	for (const struct mosaic_option *other = p->options; other < o; other++)
@@ -112,7 +112,8 @@ static int check_option(const struct mosaic_plugin *p, const struct mosaic_optio
 	return 0;
 }
 
-/* Tries the defaults on a scratch struct: a wrong one must show at load, not at three in the night. */
+/* Tries the defaults on a scratch struct: a wrong one must show at load, not at three in the
+ * night. */
 static int check_defaults(const struct mosaic_plugin *p, const char *file, struct mosaic_error *err)
 {
 	void *scratch = mem_alloc(p->options_size);
@@ -126,8 +127,8 @@ static int check_defaults(const struct mosaic_plugin *p, const char *file, struc
 			continue;
 		rc = value_set(o, slice_str(o->fallback), scratch, &why);
 		if (rc != 0)
-			err_set(err, MOSAIC_E_INVAL, "%s: the default of option %s %s", file, o->name,
-				why.text);
+			err_set(err, MOSAIC_E_INVAL, "%s: the default of option %s %s", file,
+				o->name, why.text);
 	}
 	value_free(p->options, p->n_options, scratch);
 	free(scratch);
@@ -140,7 +141,7 @@ static int check_options(const struct mosaic_plugin *p, const char *file, struct
 		return 0;
 	if (!p->options || p->n_options > OPTIONS_MAX || p->options_size > OPTIONS_BYTES_MAX)
 		return err_set(err, MOSAIC_E_INVAL,
-			       "%s: its option table is not usable (%u options, struct of %u bytes)",
+			       "%s: its option table is not usable (%u options in %u bytes)",
 			       file, p->n_options, p->options_size);
 	for (uint32_t i = 0; i < p->n_options; i++) {
 		int rc = check_option(p, &p->options[i], file, err);

@@ -24,7 +24,8 @@ struct loaded_plugin {
 	} ops; /* complete: no member is NULL */
 };
 
-/* A plugin in its place, with the options that its create() gets. plugin NULL: the place is empty. */
+/* A plugin in its place, with the options that its create() gets. plugin NULL: the place is
+ * empty. */
 struct plugin_instance {
 	const struct loaded_plugin *plugin;
 	void *options;
@@ -43,9 +44,9 @@ const char *plugin_cap_text(uint32_t kind, uint64_t bit);
 void plugin_kind_version(uint32_t kind, uint32_t *major, uint32_t *minor);
 
 /*
- * Checks a descriptor against this host (versions, flags, names, option table, operations) and makes
- * the copies. name: what the file is called, NULL: not checked. 0, or E_UNSUPPORTED / E_INVAL with a
- * text that begins with the file.
+ * Checks a descriptor against this host (versions, flags, names, option table, operations) and
+ * makes the copies. name: what the file is called, NULL: not checked. 0, or E_UNSUPPORTED / E_INVAL
+ * with a text that begins with the file.
  */
 NODISCARD int plugin_adopt(const struct mosaic_plugin *theirs, const char *file, const char *name,
 			   struct loaded_plugin *out, struct mosaic_error *err);

@@ -80,8 +80,8 @@ static int check_place(const char *file, struct stat *st, struct mosaic_error *e
 		rc = err_set_os(err, MOSAIC_E_IO, errno, "%s", folder);
 	else if ((dir.st_mode & S_IWOTH) != 0)
 		rc = err_set(err, MOSAIC_E_INVAL,
-			     "%s: everybody may write its folder, so it is not loaded (chmod o-w %s "
-			     "helps)", file, folder);
+			     "%s: everybody may write its folder, so it is not loaded (chmod o-w "
+			     "%s helps)", file, folder);
 	free(folder);
 	return rc;
 }
@@ -120,11 +120,12 @@ static int check_complete(const char *file, const struct stat *st, struct mosaic
 	needed = bytes_needed(fd);
 	close(fd);
 	if (needed == 0)
-		return err_set(err, MOSAIC_E_INVAL, "%s: is no shared object of this machine", file);
+		return err_set(err, MOSAIC_E_INVAL, "%s: is no shared object of this machine",
+			       file);
 	if (needed > (uint64_t)st->st_size)
 		return err_set(err, MOSAIC_E_INVAL,
-			       "%s: is truncated: it has %lld bytes, its headers speak of more", file,
-			       (long long)st->st_size);
+			       "%s: is truncated: it has %lld bytes, its headers speak of more",
+			       file, (long long)st->st_size);
 	return 0;
 }
 

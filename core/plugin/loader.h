@@ -9,8 +9,8 @@
 #include <mosaic/plugin.h>
 
 /*
- * file: an absolute path. A file or folder that everybody may write is refused, and so is a file that
- * is shorter than its own headers say (mapping it would end the process with SIGBUS).
+ * file: an absolute path. A file or folder that everybody may write is refused, and so is a file
+ * that is shorter than its own headers say (mapping it would end the process with SIGBUS).
  * 0, E_NOTFOUND when there is no such file, E_INVAL with a text that begins with the file. [main]
  */
 NODISCARD int loader_open(const char *file, const struct mosaic_plugin **out,

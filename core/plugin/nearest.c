@@ -10,7 +10,8 @@ static uint32_t min3(uint32_t a, uint32_t b, uint32_t c)
 	return m < c ? m : c;
 }
 
-/* Edits (insert, delete, replace, swap of neighbours) that turn a into b; case counts for nothing. */
+/* Edits (insert, delete, replace, swap of neighbours) that turn a into b; case counts for
+ * nothing. */
 static uint32_t edit_distance(const char *a, size_t na, const char *b, size_t nb)
 {
 	uint32_t rows[3][NEAREST_MAX_BYTES + 1]; /* the row before last, the last, this one */

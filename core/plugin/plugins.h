@@ -36,8 +36,8 @@ NODISCARD int plugins_find(struct plugins *plugins, const char *name, uint32_t k
 NODISCARD int plugins_load(struct plugins *plugins, const char *file,
 			   const struct loaded_plugin **out, struct mosaic_error *err);
 
-/* Every name that can be found, in order of the alphabet, without loading anything. file is NULL for
- * a built-in one. */
+/* Every name that can be found, in order of the alphabet, without loading anything. file is NULL
+ * for a built-in one. */
 void plugins_each(struct plugins *plugins, void (*each)(void *ctx, const char *name,
 							const char *file), void *ctx);
 

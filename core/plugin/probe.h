@@ -14,9 +14,9 @@
 typedef int (*probe_fn)(void *ctx, struct buf *out, struct mosaic_error *err);
 
 /*
- * what: a file or name for messages. Appends to out what fn wrote there. Returns fn's result with its
- * error; E_FATAL when the child crashed, E_TIMEOUT when it hung. What the child prints to stdout goes
- * to stderr. [main], before threads exist.
+ * what: a file or name for messages. Appends to out what fn wrote there. Returns fn's result with
+ * its error; E_FATAL when the child crashed, E_TIMEOUT when it hung. What the child prints to
+ * stdout goes to stderr. [main], before threads exist.
  */
 NODISCARD int probe_run(const char *what, probe_fn fn, void *ctx, struct buf *out,
 			struct mosaic_error *err);

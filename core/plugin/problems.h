@@ -1,6 +1,6 @@
 /*
- * Everything that is wrong with a configuration, collected so that it can be shown at once. One line
- * each: "mosaic.json:12: broker.store.segmnt: unknown, did you mean "segment"?".
+ * Everything that is wrong with a configuration, collected so that it can be shown at once. One
+ * line each: "mosaic.json:12: broker.store.segmnt: unknown, did you mean "segment"?".
  */
 #ifndef PLUGIN_PROBLEMS_H
 #define PLUGIN_PROBLEMS_H

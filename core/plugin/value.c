@@ -66,7 +66,8 @@ static bool is_text(uint32_t type)
 }
 
 /* Digits and a unit, nothing between them; false when it is not that or does not fit. */
-static bool parse_scaled(struct mosaic_slice text, const struct unit *units, size_t n, uint64_t *out)
+static bool parse_scaled(struct mosaic_slice text, const struct unit *units, size_t n,
+			 uint64_t *out)
 {
 	uint64_t number = 0;
 	size_t at = 0;
@@ -205,7 +206,8 @@ static int set_text(const struct mosaic_option *o, struct mosaic_slice text, uin
 	char host[256];
 	uint32_t port;
 
-	if (o->type == MOSAIC_T_ADDRESS && value_parse_address(copy, host, sizeof(host), &port) != 0) {
+	if (o->type == MOSAIC_T_ADDRESS &&
+	    value_parse_address(copy, host, sizeof(host), &port) != 0) {
 		err_set(err, MOSAIC_E_INVAL,
 			"must be an address such as \"127.0.0.1:9876\" or \"[::1]:9876\", not "
 			"\"%s\"", copy);

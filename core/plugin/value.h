@@ -1,6 +1,6 @@
 /*
- * Values of options: text -> member of an options struct, by the table that a plugin (or core/config)
- * declares. Defaults, JSON and the command line all come through value_set().
+ * Values of options: text -> member of an options struct, by the table that a plugin (or
+ * core/config) declares. Defaults, JSON and the command line all come through value_set().
  */
 #ifndef PLUGIN_VALUE_H
 #define PLUGIN_VALUE_H
@@ -24,8 +24,8 @@ struct value_list {
 
 /* "duration", "size" ... */
 const char *value_type_name(uint32_t type);
-/* Checks type, range and choices and stores the value; a string or list item that was there before is
- * freed. MOSAIC_E_INVAL and a text without the option's name: "must be ..., not ...". */
+/* Checks type, range and choices and stores the value; a string or list item that was there before
+ * is freed. MOSAIC_E_INVAL and a text without the option's name: "must be ..., not ...". */
 NODISCARD int value_set(const struct mosaic_option *option, struct mosaic_slice text, void *options,
 			struct mosaic_error *err);
 NODISCARD int value_list_add(const struct mosaic_option *option, struct mosaic_slice text,

@@ -46,8 +46,8 @@ static void fail(struct syncer *s, int32_t status)
 
 	s->failure = status;
 	snprintf(error.text, sizeof(error.text),
-		 "a sync of the commit log up to offset %llu failed (status %d): bytes at and above "
-		 "offset %llu are not known to be durable",
+		 "a sync of the commit log up to offset %llu failed (status %d): bytes at and "
+		 "above offset %llu are not known to be durable",
 		 (unsigned long long)s->sync.upto, (int)status, (unsigned long long)s->durable);
 	s->host->promise(s->host, MOSAIC_DURABLE, MOSAIC_PROMISE_BROKEN);
 	s->host->fail(s->host, &error);

@@ -7,8 +7,8 @@
  *   syncer_start     ask the store to sync all of it; the answer moves the watermark
  *   syncer_close     sync the rest, then complete
  *
- * Failure modes: the store refuses for the moment (E_AGAIN: asked again after a pause), a sync fails
- * (final: promise BROKEN, host->fail, nothing is asked for any more). Everything is [core].
+ * Failure modes: the store refuses for the moment (E_AGAIN: asked again after a pause), a sync
+ * fails (final: promise BROKEN, host->fail, nothing is asked for any more). Everything is [core].
  */
 #ifndef SYNCER_H
 #define SYNCER_H

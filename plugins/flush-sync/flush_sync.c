@@ -1,6 +1,7 @@
 /*
- * flush-sync: an acknowledgement means "on disk". Every run of appends asks for a sync at once; while
- * one is under way the next runs gather, and the following sync covers them all: group commit.
+ * flush-sync: an acknowledgement means "on disk". Every run of appends asks for a sync at once;
+ * while one is under way the next runs gather, and the following sync covers them all: group
+ * commit.
  *
  * The DURABLE watermark gates (MOSAIC_FLUSH_CAP_GATES), so the store must be able to sync.
  */

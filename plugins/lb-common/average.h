@@ -1,8 +1,8 @@
 /*
  * Queues of a topic shared among the members of a group as RocketMQ's default does it
- * (AllocateMessageQueueAveragely, 5.3.3): consecutive ranges, the first n_queues % n_members members
- * get one queue more. A group whose members run different clients stays whole only if all of them use
- * the same rule, so both balance plugins use this one.
+ * (AllocateMessageQueueAveragely, 5.3.3): consecutive ranges, the first n_queues % n_members
+ * members get one queue more. A group whose members run different clients stays whole only if all
+ * of them use the same rule, so both balance plugins use this one.
  */
 #ifndef LB_COMMON_AVERAGE_H
 #define LB_COMMON_AVERAGE_H

@@ -4,7 +4,8 @@
  * producers in both languages agree. A message without a key goes to the queues in turn.
  *
  * Queues are shared among the members in equal ranges: see average.h for why it is not a consistent
- * hash. (AllocateMessageQueueConsistentHash hashes broker names, which a balance plugin never sees.)
+ * hash. (AllocateMessageQueueConsistentHash hashes broker names, which a balance plugin never
+ * sees.)
  */
 #include "../lb-common/average.h"
 #include <mosaic/balance.h>
@@ -16,8 +17,8 @@ struct mosaic_balance {
 #define REPLACEMENT 0xFFFDu
 
 /*
- * The next code point of UTF-8 text as Java decodes it: what is malformed becomes one U+FFFD for its
- * longest beginning that could have been right. *used: the bytes it takes.
+ * The next code point of UTF-8 text as Java decodes it: what is malformed becomes one U+FFFD for
+ * its longest beginning that could have been right. *used: the bytes it takes.
  */
 static uint32_t next_code_point(const uint8_t *p, size_t len, size_t *used)
 {

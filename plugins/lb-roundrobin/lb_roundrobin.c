@@ -1,6 +1,7 @@
 /*
  * lb-roundrobin: messages go to the queues in turn, keys are ignored; queues are shared among the
- * members of a group in equal ranges. What RocketMQ's clients do when nothing else is asked of them.
+ * members of a group in equal ranges. What RocketMQ's clients do when nothing else is asked of
+ * them.
  */
 #include "../lb-common/average.h"
 #include <mosaic/balance.h>
