@@ -721,6 +721,109 @@ static void out_of_descriptors_turns_away_and_recovers(void **state)
 	stop(kit);
 }
 
+/* ---- everything at once ---- */
+
+static uint32_t draw(uint32_t below)
+{
+	static uint32_t x = 2463534242u; /* the same run every time */
+	x ^= x << 13;
+	x ^= x >> 17;
+	x ^= x << 5;
+	return x % below;
+}
+
+static uint64_t n_spans, n_spans_released;
+
+static void forget(struct mosaic_out_span *span)
+{
+	n_spans_released++;
+	free(span);
+}
+
+static void do_anything(struct side *side, uint8_t *frame, uint32_t len)
+{
+	static const uint8_t bytes[30000];
+	(void)frame;
+	(void)len;
+	for (uint32_t i = draw(4); i > 0 && side->kit->ops->pending(side->conn) < 60000; i--) {
+		struct mosaic_out_span *span = calloc(1, sizeof(*span));
+		*span = (struct mosaic_out_span){ .ptr = bytes,
+						  .len = draw(sizeof(bytes)),
+						  .release = forget };
+		(void)side_send(side, bytes, draw(2000));
+		if (side_send_span(side, span) == 0)
+			n_spans++;
+		else
+			free(span);
+	}
+	if (draw(40) == 0)
+		side_close(side, draw(2));
+}
+
+static void peer_does_anything(struct kit *kit, int *fd)
+{
+	static const struct linger reset = { .l_onoff = 1 };
+	uint8_t bytes[3000] = { 0 };
+	if (*fd < 0) {
+		*fd = peer_open(kit);
+		return;
+	}
+	switch (draw(12)) {
+	case 0:
+		close(*fd);
+		*fd = -1;
+		break;
+	case 1:
+		setsockopt(*fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(*fd);
+		*fd = -1;
+		break;
+	case 2:
+		shutdown(*fd, SHUT_WR);
+		break;
+	case 3:
+		put_be32(bytes, draw(8) == 0 ? UINT32_MAX : 1 + draw(100000));
+		(void)send(*fd, bytes, 4 + draw(2000), MSG_NOSIGNAL);
+		break;
+	case 4:
+	case 5:
+		while (recv(*fd, bytes, sizeof(bytes), 0) > 0 && draw(30) > 0)
+			;
+		break;
+	default:
+		for (uint32_t i = draw(5); i > 0; i--) {
+			uint32_t len = 1 + draw(sizeof(bytes) - 4);
+			put_be32(bytes, len);
+			(void)send(*fd, bytes, len + 4, MSG_NOSIGNAL); /* may be cut: that too */
+		}
+	}
+}
+
+static void anything_in_any_order_ends_clean(void **state)
+{
+	struct kit_option options[] = { { "highPending", 16 * 1024 },
+					{ "maxPending", 128 * 1024 },
+					{ "maxFrameMemory", 64 * 1024 },
+					{ "maxConnections", 45 },
+					{ NULL, 0 } };
+	struct kit *kit = start(options);
+	int fds[50];
+	(void)state;
+	memset(fds, 0xff, sizeof(fds));
+	kit->on_frame = do_anything;
+	while (kit->n_sides < 2500) {
+		peer_does_anything(kit, &fds[draw(ARRAY_LEN(fds))]);
+		if (draw(3) == 0)
+			kit_turn(kit);
+	}
+	stop(kit); /* each side heard closed() once, no memory is held */
+	assert_true(n_spans > 1000);
+	assert_int_equal(n_spans, n_spans_released);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 /* ---- listen and connect ---- */
 
 static void a_taken_port_or_a_bad_address_is_an_error_with_a_text(void **state)
@@ -952,6 +1055,7 @@ int main(void)
 		TEST(idle_connections_are_closed_and_busy_ones_are_not),
 		TEST(connections_above_the_bound_are_turned_away),
 		TEST(out_of_descriptors_turns_away_and_recovers),
+		TEST(anything_in_any_order_ends_clean),
 		TEST(a_taken_port_or_a_bad_address_is_an_error_with_a_text),
 		TEST(after_unlisten_connections_stay_and_new_ones_fail),
 		TEST(a_dialled_connection_carries_frames_both_ways),
