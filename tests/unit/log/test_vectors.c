@@ -1,0 +1,633 @@
+/*
+ * Store directories that Apache's broker wrote, opened through store-mmap: everything is found, and
+ * queues that are built anew from the log are equal to those that it had built, unit by unit.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "log/log.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- a host with real time, for a store with threads of its own ---- */
+
+struct loop {
+	struct mosaic_host host;
+	pthread_mutex_t lock; /* first, tail */
+	pthread_cond_t posted;
+	struct mosaic_req *first, **tail;
+	struct timer_heap timers;
+	pthread_t core;
+};
+
+static uint64_t loop_now_ns(const struct mosaic_host *host)
+{
+	struct timespec t;
+	(void)host;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t loop_wall_ms(const struct mosaic_host *host)
+{
+	(void)host;
+	return (uint64_t)time(NULL) * 1000;
+}
+
+static uint64_t loop_random(const struct mosaic_host *host)
+{
+	return loop_now_ns(host) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static void loop_timer_start(const struct mosaic_host *host, struct mosaic_timer *t, uint64_t delay_ns)
+{
+	struct loop *l = host->ctx;
+	timer_heap_add(&l->timers, t, loop_now_ns(host) + delay_ns);
+}
+
+static void loop_timer_stop(const struct mosaic_host *host, struct mosaic_timer *t)
+{
+	struct loop *l = host->ctx;
+	if (t->due_ns)
+		timer_heap_remove(&l->timers, t);
+}
+
+static void loop_post(const struct mosaic_host *host, struct mosaic_req *req)
+{
+	struct loop *l = host->ctx;
+	pthread_mutex_lock(&l->lock);
+	req->next = NULL;
+	*l->tail = req;
+	l->tail = &req->next;
+	pthread_cond_signal(&l->posted);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static int32_t loop_work(const struct mosaic_host *host, struct mosaic_work *work)
+{
+	work->run(work);
+	loop_post(host, &work->req);
+	return MOSAIC_PENDING;
+}
+
+static void *loop_alloc(const struct mosaic_host *host, size_t size)
+{
+	(void)host;
+	return malloc(size);
+}
+
+static void loop_free(const struct mosaic_host *host, void *ptr)
+{
+	(void)host;
+	free(ptr);
+}
+
+static void loop_log(const struct mosaic_host *host, uint32_t level, const char *event, const char *text)
+{
+	(void)host;
+	if (getenv("FAKE_HOST_LOG"))
+		fprintf(stderr, "%u %s %s\n", level, event, text);
+}
+
+static void loop_watermark(const struct mosaic_host *host, uint32_t which, uint64_t upto)
+{
+	(void)host;
+	(void)which;
+	(void)upto;
+}
+
+static void loop_promise(const struct mosaic_host *host, uint32_t which, uint32_t state)
+{
+	(void)host;
+	(void)which;
+	(void)state;
+}
+
+static void loop_fail(const struct mosaic_host *host, const struct mosaic_error *error)
+{
+	(void)host;
+	fprintf(stderr, "the store fails: %s\n", error->text);
+	abort();
+}
+
+static int32_t loop_on_core(const struct mosaic_host *host)
+{
+	return pthread_equal(((struct loop *)host->ctx)->core, pthread_self());
+}
+
+static const void *loop_extension(const struct mosaic_host *host, const char *id)
+{
+	(void)host;
+	(void)id;
+	return NULL;
+}
+
+static void loop_init(struct loop *l)
+{
+	*l = (struct loop){ .core = pthread_self(), .timers = TIMER_HEAP_INIT };
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->posted, NULL);
+	l->tail = &l->first;
+	l->host = (struct mosaic_host){ .struct_size = sizeof(l->host),
+					.abi_major = MOSAIC_ABI_MAJOR,
+					.abi_minor = MOSAIC_ABI_MINOR,
+					.ctx = l,
+					.now_ns = loop_now_ns,
+					.wall_ms = loop_wall_ms,
+					.random = loop_random,
+					.timer_start = loop_timer_start,
+					.timer_stop = loop_timer_stop,
+					.post = loop_post,
+					.work = loop_work,
+					.alloc = loop_alloc,
+					.free = loop_free,
+					.log = loop_log,
+					.watermark = loop_watermark,
+					.promise = loop_promise,
+					.fail = loop_fail,
+					.on_core = loop_on_core,
+					.extension = loop_extension };
+}
+
+/* Runs what is posted and due until *flag. */
+static void loop_until(struct loop *l, const bool *flag)
+{
+	while (!*flag) {
+		struct mosaic_timer *t = timer_heap_pop(&l->timers, loop_now_ns(&l->host));
+		if (t) {
+			t->fire(t);
+			continue;
+		}
+		pthread_mutex_lock(&l->lock);
+		if (!l->first) {
+			struct timespec until;
+			clock_gettime(CLOCK_REALTIME, &until);
+			until.tv_nsec += 10 * 1000 * 1000;
+			until.tv_sec += until.tv_nsec / 1000000000;
+			until.tv_nsec %= 1000000000;
+			pthread_cond_timedwait(&l->posted, &l->lock, &until);
+		}
+		struct mosaic_req *req = l->first;
+		if (req) {
+			l->first = req->next;
+			if (!l->first)
+				l->tail = &l->first;
+		}
+		pthread_mutex_unlock(&l->lock);
+		if (req)
+			req->done(req);
+	}
+}
+
+/* ---- a directory made from a vector ---- */
+
+struct world {
+	struct loop loop;
+	void *library;
+	const struct mosaic_plugin *plugin;
+	json_t *vector;
+	char dir[64];
+	uint8_t *options;
+	const struct mosaic_store_ops *ops;
+	struct mosaic_store *store;
+	struct log *log;
+	bool is_done;
+	int status;
+};
+
+static json_t *vector_load(const char *name)
+{
+	char path[1024];
+	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
+	if (shared)
+		snprintf(path, sizeof(path), "%s/reference/vectors/store/%s.json", shared, name);
+	else
+		snprintf(path, sizeof(path), "%s/../shared/reference/vectors/store/%s.json",
+			 source ? source : ".", name);
+	json_error_t error;
+	json_t *vector = json_load_file(path, 0, &error);
+	if (!vector)
+		fprintf(stderr, "skipped: %s: %s\n", path, error.text);
+	return vector;
+}
+
+static uint8_t *from_hex(const char *hex, size_t *len)
+{
+	*len = strlen(hex) / 2;
+	uint8_t *bytes = malloc(*len + 1);
+	assert_int_equal(num_parse_hex(slice_str(hex), bytes, *len), 0);
+	return bytes;
+}
+
+static void make_parents(char *path)
+{
+	for (char *p = path + 1; *p; p++)
+		if (*p == '/') {
+			*p = 0;
+			assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+			*p = '/';
+		}
+}
+
+static void write_file(const char *dir, json_t *file)
+{
+	char path[1024];
+	const char *name = json_string_value(json_object_get(file, "path"));
+	/* Index and timer files are no business of the log. */
+	if (strncmp(name, "index/", 6) == 0 || strncmp(name, "timer", 5) == 0 || strcmp(name, "lock") == 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	make_parents(path);
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, json_integer_value(json_object_get(file, "size"))), 0);
+	const char *text = json_string_value(json_object_get(file, "utf8"));
+	if (text)
+		assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	size_t i;
+	json_t *chunk;
+	json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
+		size_t len;
+		uint8_t *bytes = from_hex(json_string_value(json_object_get(chunk, "hex")), &len);
+		assert_int_equal(pwrite(fd, bytes, len, json_integer_value(json_object_get(chunk, "offset"))),
+				 len);
+		free(bytes);
+	}
+	close(fd);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_below(const char *dir, const char *name)
+{
+	char path[1024];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* false: the vector or the plugin is not here, which has been printed. */
+static bool world_init(struct world *w, const char *name)
+{
+	memset(w, 0, sizeof(*w));
+	w->vector = vector_load(name);
+	if (!w->vector)
+		return false;
+	char path[1024];
+	const char *build = getenv("MOSAIC_BUILD");
+	snprintf(path, sizeof(path), "%s/plugins/store-mmap.so", build ? build : "build");
+	w->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!w->library) {
+		fprintf(stderr, "skipped: %s\n", dlerror());
+		json_decref(w->vector);
+		return false;
+	}
+	w->plugin = dlsym(w->library, "mosaic_plugin");
+	w->ops = w->plugin->ops;
+	loop_init(&w->loop);
+	strcpy(w->dir, "/tmp/mosaic-vector-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	size_t i;
+	json_t *file;
+	json_array_foreach(json_object_get(w->vector, "files"), i, file) write_file(w->dir, file);
+	return true;
+}
+
+static void world_fini(struct world *w)
+{
+	remove_below(w->dir, "");
+	timer_heap_free(&w->loop.timers);
+	json_decref(w->vector);
+	/* The library stays: the sanitizer wants the names of its functions. */
+}
+
+static uint64_t config_of(struct world *w, const char *name, uint64_t fallback)
+{
+	const char *text = json_string_value(json_object_get(json_object_get(w->vector, "config"), name));
+	return text ? strtoull(text, NULL, 10) : fallback;
+}
+
+static void set_options(struct world *w)
+{
+	w->options = mem_alloc(w->plugin->options_size);
+	for (uint32_t i = 0; i < w->plugin->n_options; i++) {
+		const struct mosaic_option *o = &w->plugin->options[i];
+		uint64_t size = 1u << 20;
+		if (strcmp(o->name, "segment") == 0)
+			size = config_of(w, "mappedFileSizeCommitLog", 1u << 30);
+		else if (strcmp(o->name, "queueSegment") == 0)
+			size = config_of(w, "mappedFileSizeConsumeQueue", 6000000);
+		if (strcmp(o->name, "dir") == 0)
+			memcpy(w->options + o->offset, &(const char *){ w->dir }, sizeof(char *));
+		else if (o->type == MOSAIC_T_SIZE)
+			memcpy(w->options + o->offset, &size, sizeof(size));
+	}
+}
+
+static void world_done(struct mosaic_req *req)
+{
+	struct world *w = req->data;
+	w->is_done = true;
+	w->status = req->status;
+}
+
+static void world_open(struct world *w)
+{
+	struct mosaic_error err = ERR_INIT;
+	set_options(w);
+	assert_int_equal(w->ops->create(&w->loop.host, w->options, &w->store, &err), 0);
+	struct log_config config = { .host = &w->loop.host,
+				     .store_ops = w->ops,
+				     .store = w->store,
+				     .max_record_bytes = 5u << 20 };
+	w->log = log_create(&config);
+	struct log_open_req open = { .req = { .done = world_done, .data = w } };
+	w->is_done = false;
+	int rc = log_open(w->log, &open);
+	if (rc < 0)
+		fprintf(stderr, "open: %s\n", open.err.text);
+	assert_int_equal(rc, MOSAIC_PENDING);
+	loop_until(&w->loop, &w->is_done);
+	if (w->status < 0)
+		fprintf(stderr, "open: %s\n", open.err.text);
+	assert_int_equal(w->status, 0);
+}
+
+static void world_close(struct world *w)
+{
+	struct mosaic_req req = { .done = world_done, .data = w };
+	w->is_done = false;
+	assert_int_equal(log_close(w->log, &req), MOSAIC_PENDING);
+	loop_until(&w->loop, &w->is_done);
+	assert_int_equal(w->status, 0);
+	log_destroy(w->log);
+	w->ops->destroy(w->store);
+	free(w->options);
+}
+
+/* ---- what must be found ---- */
+
+/* A read that may be cold. */
+static void read_units(struct world *w, struct queue *q, int64_t index, struct mosaic_read *read)
+{
+	read->req.done = world_done;
+	read->req.data = w;
+	w->is_done = false;
+	int rc = queue_read(q, index, 1, read);
+	if (rc == MOSAIC_PENDING) {
+		loop_until(&w->loop, &w->is_done);
+		rc = w->status;
+	}
+	assert_int_equal(rc, 0);
+}
+
+static struct queue_unit unit_at(struct world *w, struct queue *q, int64_t index)
+{
+	struct mosaic_read read;
+	struct queue_unit unit;
+	read_units(w, q, index, &read);
+	assert_int_equal(read.len, QUEUE_UNIT_BYTES);
+	queue_unit_decode(read.ptr, &unit);
+	queue_unpin(q, &read);
+	return unit;
+}
+
+static void record_at(struct world *w, struct queue_unit unit, struct mosaic_read *read, struct message *m)
+{
+	uint32_t len;
+	read->req.done = world_done;
+	read->req.data = w;
+	w->is_done = false;
+	int rc = log_read(w->log, unit.phys_offset, unit.size, read);
+	if (rc == MOSAIC_PENDING) {
+		loop_until(&w->loop, &w->is_done);
+		rc = w->status;
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(record_decode(read->ptr, read->len, true, m, &len), RECORD_MESSAGE);
+	assert_int_equal(len, unit.size);
+}
+
+/* Every unit of the vector's queues is there, and its record says that it is the right one. */
+static int check_queue(struct world *w, const char *topic, int32_t queue_id, const uint8_t *units, size_t len)
+{
+	struct queue *q = log_queue_find(w->log, slice_str(topic), queue_id);
+	assert_non_null(q);
+	int64_t n = 0;
+	for (; (size_t)n < len / QUEUE_UNIT_BYTES; n++) {
+		struct queue_unit want, unit;
+		queue_unit_decode(units + n * QUEUE_UNIT_BYTES, &want);
+		if (want.size == 0)
+			break;
+		unit = unit_at(w, q, n);
+		assert_int_equal(unit.phys_offset, want.phys_offset);
+		assert_int_equal(unit.size, want.size);
+		assert_int_equal(unit.tags_code, want.tags_code);
+		struct mosaic_read read;
+		struct message m;
+		record_at(w, unit, &read, &m);
+		assert_int_equal(m.queue_offset, n);
+		assert_int_equal(m.queue_id, queue_id);
+		assert_true(slice_is(m.topic, topic));
+		log_unpin(w->log, &read);
+	}
+	assert_int_equal(q->max_offset, n);
+	assert_int_equal(q->min_offset, 0);
+	return (int)n;
+}
+
+static int check_queues(struct world *w)
+{
+	size_t i;
+	json_t *file;
+	int n = 0;
+	json_array_foreach(json_object_get(w->vector, "files"), i, file) {
+		char topic[256];
+		int queue_id;
+		const char *path = json_string_value(json_object_get(file, "path"));
+		if (sscanf(path, "consumequeue/%255[^/]/%d/", topic, &queue_id) != 2)
+			continue;
+		json_t *chunks = json_object_get(file, "chunks");
+		if (json_array_size(chunks) == 0)
+			continue;
+		assert_int_equal(json_array_size(chunks), 1);
+		json_t *chunk = json_array_get(chunks, 0);
+		assert_int_equal(json_integer_value(json_object_get(chunk, "offset")), 0);
+		size_t len;
+		uint8_t *bytes = from_hex(json_string_value(json_object_get(chunk, "hex")), &len);
+		/* Zeros at the end of the last unit may have been left out. */
+		uint8_t *units = calloc(1, len + QUEUE_UNIT_BYTES);
+		memcpy(units, bytes, len);
+		n += check_queue(w, topic, queue_id, units, len + QUEUE_UNIT_BYTES - 1);
+		free(units);
+		free(bytes);
+	}
+	return n;
+}
+
+static int check_messages(struct world *w)
+{
+	size_t i;
+	json_t *sent;
+	int n = 0;
+	json_array_foreach(json_object_get(w->vector, "messages_sent"), i, sent) {
+		const char *kind = json_string_value(json_object_get(sent, "kind"));
+		if (strcmp(kind, "normal") != 0)
+			continue; /* stored elsewhere or with another body: their units are checked above */
+		struct queue *q = log_queue_find(
+			w->log, slice_str(json_string_value(json_object_get(sent, "topic"))),
+			(int32_t)json_integer_value(json_object_get(sent, "queueId")));
+		assert_non_null(q);
+		struct queue_unit unit =
+			unit_at(w, q, json_integer_value(json_object_get(sent, "queueOffset")));
+		struct mosaic_read read;
+		struct message m;
+		record_at(w, unit, &read, &m);
+		size_t len;
+		uint8_t *body = from_hex(json_string_value(json_object_get(sent, "bodyHex")), &len);
+		assert_true(slice_eq(m.body, slice(body, len)));
+		assert_int_equal(m.flag, json_integer_value(json_object_get(sent, "flag")));
+		uint8_t id[MESSAGE_ID_MAX + 1] = { 0 };
+		message_offset_id(id, &m.store_host, m.phys_offset);
+		assert_string_equal((char *)id,
+				    json_string_value(json_object_get(sent, "offsetMsgId")));
+		free(body);
+		log_unpin(w->log, &read);
+		n++;
+	}
+	return n;
+}
+
+/* ---- the tests ---- */
+
+static void append_one(struct world *w, int64_t index)
+{
+	struct queue *q = log_queue(w->log, slice_str("StA"), 1);
+	struct message m = { .topic = slice_str("StA"), .body = slice_str("ours") };
+	m.born_host = m.store_host = (struct host_address){ .ip_len = 4 };
+	m.body_crc = hash_crc32(m.body.ptr, m.body.len) & 0x7fffffff;
+	uint64_t end;
+	int rc;
+	while ((rc = log_append(w->log, q, &m, &end)) == MOSAIC_E_AGAIN) {
+		struct mosaic_req room = { .done = world_done, .data = w };
+		w->is_done = false;
+		log_wait_room(w->log, &room);
+		loop_until(&w->loop, &w->is_done);
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(m.queue_offset, index);
+	log_run_end(w->log);
+}
+
+static void opens_what_apache_wrote(const char *name, int n_units, int n_messages)
+{
+	struct world w;
+	if (!world_init(&w, name))
+		skip();
+	world_open(&w);
+	int units = check_queues(&w);
+	assert_int_equal(units, n_units);
+	assert_int_equal(check_messages(&w), n_messages);
+	world_close(&w);
+	/* And again, closed by us. */
+	world_open(&w);
+	assert_int_equal(check_queues(&w), n_units);
+	world_close(&w);
+	world_fini(&w);
+}
+
+static void rebuilds_queues_as_apache_built_them(const char *name, int n_units)
+{
+	struct world w;
+	if (!world_init(&w, name))
+		skip();
+	remove_below(w.dir, "consumequeue");
+	remove_below(w.dir, "checkpoint");
+	char path[128];
+	snprintf(path, sizeof(path), "%s/abort", w.dir);
+	close(open(path, O_CREAT | O_WRONLY, 0644));
+	world_open(&w);
+	assert_int_equal(check_queues(&w), n_units);
+	world_close(&w);
+	world_fini(&w);
+}
+
+static void store_after_a_clean_stop(void **state)
+{
+	(void)state;
+	opens_what_apache_wrote("st1", 51, 38);
+	rebuilds_queues_as_apache_built_them("st1", 51);
+}
+
+static void store_copied_while_running(void **state)
+{
+	(void)state;
+	opens_what_apache_wrote("st1-running", 51, 38);
+	rebuilds_queues_as_apache_built_them("st1-running", 51);
+}
+
+static void store_with_all_kinds_of_traffic(void **state)
+{
+	(void)state;
+	opens_what_apache_wrote("mixed-traffic-master", 201, 0);
+	rebuilds_queues_as_apache_built_them("mixed-traffic-master", 201);
+}
+
+static void store_of_a_controlled_master(void **state)
+{
+	(void)state;
+	opens_what_apache_wrote("controller-mode-master", 2, 0);
+	rebuilds_queues_as_apache_built_them("controller-mode-master", 2);
+}
+
+static void log_goes_on_behind_what_apache_wrote(void **state)
+{
+	(void)state;
+	struct world w;
+	if (!world_init(&w, "st1"))
+		skip();
+	world_open(&w);
+	struct queue *q = log_queue_find(w.log, slice_str("StA"), 1);
+	int64_t next = q->max_offset;
+	for (int i = 0; i < 100; i++)
+		append_one(&w, next + i);
+	world_close(&w);
+	world_open(&w);
+	assert_int_equal(log_queue_find(w.log, slice_str("StA"), 1)->max_offset, next + 100);
+	assert_int_equal(check_messages(&w), 38);
+	append_one(&w, next + 100);
+	world_close(&w);
+	world_fini(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(store_after_a_clean_stop),
+		cmocka_unit_test(store_copied_while_running),
+		cmocka_unit_test(store_with_all_kinds_of_traffic),
+		cmocka_unit_test(store_of_a_controlled_master),
+		cmocka_unit_test(log_goes_on_behind_what_apache_wrote),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
