@@ -12,7 +12,8 @@ struct options {
 };
 
 static const struct mosaic_option options[] = {
-	{ "size", MOSAIC_T_SIZE, 0, offsetof(struct options, size), "64KiB", "1", "1MiB", NULL, "" },
+	{ "size", MOSAIC_T_SIZE, 0, offsetof(struct options, size), "64KiB", "1", "1MiB", NULL,
+	  "" },
 #if defined(BAD_DEFAULT)
 	{ "number", MOSAIC_T_INT, 0, offsetof(struct options, number), "12", "1", "10", NULL, "" },
 #elif defined(OUTSIDE_OPTION)

@@ -97,7 +97,8 @@ static void a_whole_file_is_read(void **state)
 		"    \"address\": \"10.1.2.3\", \"namesrv\": [\"ns-1:9876\", \"[::1]:9877\"],\n"
 		"    \"maxMessage\": 65536, \"autoCreateTopic\": false, \"topicQueues\": 4,\n"
 		"    \"transport\": { \"plugin\": \"transport-tcp\", \"listen\": \"0.0.0.0:7\" },\n"
-		"    \"store\": { \"plugin\": \"store-mmap\", \"dir\": \"/d\", \"segment\": \"2MiB\" },\n"
+		"    \"store\": { \"plugin\": \"store-mmap\", \"dir\": \"/d\", \"segment\": "
+		"\"2MiB\" },\n"
 		"    \"flush\": { \"plugin\": \"flush-sync\" },\n"
 		"    \"replication\": { \"plugin\": \"repl-needy\", \"token\": \"t\" },\n"
 		"    \"balance\": { \"plugin\": \"lb-roundrobin\" } } }\n");
@@ -161,7 +162,8 @@ static void address_is_that_of_the_listener_or_as_written(void **state)
 static void a_store_that_cannot_sync_gets_no_flush_plugin(void **state)
 {
 	const struct config *c = load(*state,
-				      "{ \"broker\": { \"store\": { \"plugin\": \"store-memory\" } } }");
+				      "{ \"broker\": { \"store\": { \"plugin\": \"store-memory\" "
+				"} } }");
 
 	assert_null(c->brokers[0].flush.plugin);
 }
@@ -191,7 +193,8 @@ static void every_problem_is_told_with_line_and_path(void **state)
 		"c.json:2: log.level: must be one of error|warn|info|debug, not \"loud\"\n"
 		"c.json:5: broker.nmae: unknown, did you mean \"name\"?\n"
 		"c.json:6: broker.topicQueues: must be an integer, not a text\n"
-		"c.json:7: broker.maxMessage: must be a size such as \"64KiB\" or 65536, not \"4MB\"\n"
+		"c.json:7: broker.maxMessage: must be a size such as \"64KiB\" or 65536, not "
+		"\"4MB\"\n"
 		"c.json:8: broker.autoCreateTopic: must be true or false, not a number\n"
 		"c.json:9: broker.namesrv[1]: must be a text, not a number\n"
 		"c.json:12: broker.store.segmnt: unknown, did you mean \"segment\"?\n"
@@ -199,7 +202,8 @@ static void every_problem_is_told_with_line_and_path(void **state)
 		"c.json:14: broker.flush: there is no plugin \"flush-synk\" in /, did you mean "
 		"\"flush-sync\"?\n"
 		"c.json:15: broker.replication: needs \"token\": A word that lets you in\n"
-		"c.json:16: broker.balance: store-mmap is a store plugin, here belongs a balance plugin\n"
+		"c.json:16: broker.balance: store-mmap is a store plugin, here belongs a balance "
+		"plugin\n"
 		"c.json:10: broker.address: must be an IP address or \"ip:port\", not \"my-host\"\n"
 		"c.json:9: broker.namesrv[0]: must be \"host:port\", not \"a\"\n");
 }
@@ -235,7 +239,8 @@ static void shapes_that_make_no_sense_are_refused(void **state)
 	assert_problems(f, "{ \"namesrv\": { \"transport\": { \"listen\": \"0.0.0.0:1\" } } }",
 			"c.json:1: namesrv.transport.listen: belongs into namesrv.listen\n");
 	assert_problems(f, "{ \"broker\": { \"name\": \"a b\", \"id\": 1 } }",
-			"c.json:1: broker.name: must be 1 to 127 letters, digits and any of -_.%|, not "
+			"c.json:1: broker.name: must be 1 to 127 letters, digits and any of "
+			"-_.%|, not "
 			"\"a b\"\n"
 			"c.json:1: broker: a master has the id 0\n");
 	assert_problems(f, "{ \"plugins\": { \"path\": [\"/no/such\"] }, \"namesrv\": {} }",
@@ -248,10 +253,12 @@ static void contradictions_between_plugins_are_refused(void **state)
 
 	assert_problems(f, "{ \"broker\": { \"store\": { \"plugin\": \"store-memory\" },\n"
 			   "  \"flush\": { \"plugin\": \"flush-sync\" } } }",
-			"c.json:2: broker.flush: flush-sync needs SYNC of the store (what was synced "
+			"c.json:2: broker.flush: flush-sync needs SYNC of the store (what was "
+			"synced "
 			"survives power loss), and store-memory does not offer it\n");
 	assert_problems(f, "{ \"broker\": { \"role\": \"slave\", \"id\": 1 } }",
-			"c.json:1: broker: a slave needs a replication plugin to get its messages from "
+			"c.json:1: broker: a slave needs a replication plugin to get its messages "
+			"from "
 			"the master\n");
 }
 
@@ -262,9 +269,12 @@ static void brokers_of_one_process_must_not_share(void **state)
 	assert_problems(f, "{ \"namesrv\": { \"listen\": \"0.0.0.0:10911\" },\n"
 			   "  \"brokers\": [ {},\n"
 			   "    {} ] }",
-			"c.json:3: brokers[1]: has the name \"broker-a\" and the id 0 of brokers[0]\n"
-			"c.json:3: brokers[1].transport: listens at 0.0.0.0:10911 as brokers[0] does\n"
-			"c.json:3: brokers[1].store: is the same as that of brokers[0]: each broker "
+			"c.json:3: brokers[1]: has the name \"broker-a\" and the id 0 of "
+			"brokers[0]\n"
+			"c.json:3: brokers[1].transport: listens at 0.0.0.0:10911 as brokers[0] "
+			"does\n"
+			"c.json:3: brokers[1].store: is the same as that of brokers[0]: each "
+			"broker "
 			"needs files of its own\n"
 			"c.json:1: namesrv.listen: is 0.0.0.0:10911, where broker broker-a of this "
 			"process listens too\n");
@@ -314,7 +324,8 @@ static void print_says_what_an_ack_survives_and_hides_secrets(void **state)
 		"  flush        flush-async 0.0.1: window=10s\n"
 		"  replication  repl-needy 0.0.1: token=(secret)\n"
 		"  balance      lb-roundrobin 0.0.1\n"
-		"  an acknowledged message survives: process crash (kill -9); not a power cut: up to "
+		"  an acknowledged message survives: process crash (kill -9); not a power cut: up "
+		"to "
 		"the last 10s of messages (window); the loss of this machine: another node has the "
 		"message.\n");
 	buf_free(&out);

@@ -50,22 +50,26 @@ static void survives_is_said_in_words(void **state)
 	init(&s);
 	put(&s, MOSAIC_STORE, "a", disk, 0);
 	put(&s, MOSAIC_FLUSH, "b", MOSAIC_FLUSH_CAP_GATES, MOSAIC_STORE_CAP_SYNC);
-	assert_survives(&s, "process crash (kill -9) and power loss of this machine; not the loss of "
+	assert_survives(&s, "process crash (kill -9) and power loss of this machine; not the loss "
+	"of "
 			    "this machine");
 	put(&s, MOSAIC_FLUSH, "b", 0, 0);
-	assert_survives(&s, "process crash (kill -9); not a power cut: what was not synced yet; not "
+	assert_survives(&s, "process crash (kill -9); not a power cut: what was not synced yet; "
+	"not "
 			    "the loss of this machine");
 	s.plugins[MOSAIC_FLUSH].desc.options = window;
 	s.plugins[MOSAIC_FLUSH].desc.n_options = 1;
 	s.places[MOSAIC_FLUSH].options = &s.window_ns;
-	assert_survives(&s, "process crash (kill -9); not a power cut: up to the last 2s of messages "
+	assert_survives(&s, "process crash (kill -9); not a power cut: up to the last 2s of "
+	"messages "
 			    "(window); not the loss of this machine");
 	put(&s, MOSAIC_STORE, "a", MOSAIC_STORE_CAP_SYNC, 0);
 	assert_survives(&s, "nothing at once: up to the last 2s of messages (window) are lost with "
 			    "the process; not the loss of this machine");
 	s.places[MOSAIC_FLUSH].plugin = NULL;
 	put(&s, MOSAIC_STORE, "a", disk, 0);
-	assert_survives(&s, "process crash (kill -9); not a power cut: nothing asks for a sync; not "
+	assert_survives(&s, "process crash (kill -9); not a power cut: nothing asks for a sync; "
+	"not "
 			    "the loss of this machine");
 	put(&s, MOSAIC_STORE, "a", 0, 0);
 	assert_survives(&s, "nothing: messages live in memory");
@@ -100,7 +104,8 @@ static void all_unmet_needs_are_told_at_once(void **state)
 	assert_int_equal(problems.count, 4);
 	assert_string_equal(problems_text(&problems),
 		"broker.store: plain needs something this host does not know (bit 3)\n"
-		"broker.flush: strict needs SYNC of the store (what was synced survives power loss), "
+		"broker.flush: strict needs SYNC of the store (what was synced survives power "
+		"loss), "
 		"and plain does not offer it\n"
 		"broker.replication: copier needs TRUNCATE of the store (the log can be cut back), "
 		"and plain does not offer it\n"

@@ -69,11 +69,13 @@ static void every_bad_plugin_is_refused_with_its_reason(void **state)
 	} rows[] = {
 		{ "wrong-major", "built for plugin ABI 3.4, this host has 0.1: the major versions "
 				 "differ" },
-		{ "wrong-kind-major", "built for balance interface 6.2, this host has 0.1: the major "
+		{ "wrong-kind-major", "built for balance interface 6.2, this host has 0.1: the "
+		"major "
 				      "versions differ" },
 		{ "wrong-kind", "is of kind 77, unknown to this host" },
 		{ "newer-needed", "needs a host with plugin ABI 0.40, this one has 0.1" },
-		{ "newer-kind-needed", "needs a host with balance interface 0.50, this one has 0.1" },
+		{ "newer-kind-needed", "needs a host with balance interface 0.50, this one has "
+		"0.1" },
 		{ "no-symbol", "is no plugin: it does not export mosaic_plugin" },
 		{ "undefined", "undefined symbol: mosaic_test_nowhere" },
 		{ "lacks-operation", "lacks the operation allocate, which every balance needs" },

@@ -83,9 +83,11 @@ static void good_values_are_read_and_printed(void **state)
 		struct mosaic_error err = ERR_INIT;
 		struct buf out = BUF_INIT;
 
-		assert_int_equal(value_set(row(rows[i].name), slice_str(rows[i].text), &o, &err), 0);
+		assert_int_equal(value_set(row(rows[i].name), slice_str(rows[i].text), &o, &err),
+				 0);
 		value_print(row(rows[i].name), &o, &out);
-		assert_string_equal(buf_cstr(&out), rows[i].printed ? rows[i].printed : rows[i].text);
+		assert_string_equal(buf_cstr(&out), rows[i].printed ? rows[i].printed
+								 : rows[i].text);
 		buf_free(&out);
 		value_free(table, ARRAY_LEN(table), &o);
 	}
@@ -176,8 +178,8 @@ static void nearest_name_is_a_typing_error_away(void **state)
 	assert_string_equal(nearest_of("maxtopic"), "maxTopics");
 	assert_string_equal(nearest_of("dri"), "dir");
 	assert_string_equal(nearest_of("replication"), "");
-	assert_string_equal(nearest_of("a-name-that-is-longer-than-any-name-that-anybody-would-ever-"
-				       "think-of-writing"), "");
+	assert_string_equal(nearest_of("a-name-that-is-longer-than-any-name-that-anybody-would-"
+				       "ever-think-of-writing"), "");
 }
 
 int main(void)
