@@ -27,4 +27,7 @@ elseif(MOSAIC_SANITIZE STREQUAL "thread")
 	add_compile_options(-fsanitize=thread)
 	add_link_options(-fsanitize=thread)
 endif()
+if(MOSAIC_FUZZ)
+	add_compile_options(-fsanitize=fuzzer-no-link) # coverage of the code under test
+endif()
 add_compile_definitions(_GNU_SOURCE MOSAIC_VERSION="${PROJECT_VERSION}")

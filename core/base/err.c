@@ -10,8 +10,8 @@
 	case MOSAIC_##name:                                                                       \
 		return #name;
 
-static void fill(struct mosaic_error *err, int code, int os_errno, const char *format,
-		 va_list args)
+static void PRINTF_LIKE(4, 0) fill(struct mosaic_error *err, int code, int os_errno,
+				   const char *format, va_list args)
 {
 	err->code = code;
 	err->os_errno = os_errno;

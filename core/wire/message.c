@@ -91,7 +91,8 @@ static int decode_tail(const uint8_t *p, const uint8_t *end, uint32_t topic_len_
 	p += n;
 	n = topic_len_bytes == 1 ? *p : get_be16(p);
 	p += topic_len_bytes;
-	if (end - p < (int64_t)n + 2)
+	/* The byte and the short are signed in Java. */
+	if (end - p < (int64_t)n + 2 || n > (topic_len_bytes == 1 ? 0x7Fu : 0x7FFFu))
 		return MOSAIC_E_CORRUPT;
 	m->topic = slice(p, n);
 	p += n;
