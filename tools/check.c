@@ -8,7 +8,7 @@ int cmd_check(int argc, char **argv);
 
 static void print_usage(FILE *to)
 {
-	fputs("usage: mosaic check [--path FOLDER]... [FILE]\n\n"
+	fputs("usage: mosaic check [--plugins DIR]... [FILE]\n\n"
 	      "Loads every plugin that the file names, checks all of it and says what an\n"
 	      "acknowledged message survives. Without FILE: the built-in defaults. Nothing is\n"
 	      "opened or started.\n"
@@ -16,11 +16,11 @@ static void print_usage(FILE *to)
 	      to);
 }
 
-/* Takes --path and --help; a negative result means go on, else the exit status. */
+/* Takes --plugins and --help; a negative result means go on, else the exit status. */
 static int parse(int argc, char **argv, struct plugins *plugins)
 {
 	static const struct option options[] = {
-		{ "path", required_argument, NULL, 'p' },
+		{ "plugins", required_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
