@@ -59,6 +59,9 @@ struct message {
 	int64_t prepared_offset;
 	struct host_address born_host, store_host;
 	uint32_t body_crc; /* already masked with 0x7fffffff */
+	/* The property TAGS, when the caller has it at hand: saves a search in props. */
+	bool has_tags;
+	struct mosaic_slice tags;
 };
 
 /* Bytes of the record; 0 when it cannot be encoded (topic > 32767 or properties > PROPS_MAX bytes or

@@ -57,6 +57,21 @@ struct props_edit {
 	} pairs[PROPS_MAX_COUNT]; /* in order of insertion */
 };
 
+/*
+ * Names that are looked up for every message, with their hash: Java's hashCode, spread as HashMap does.
+ * tests/unit/wire holds the numbers against hash_java().
+ */
+struct prop_key {
+	const char *text;
+	uint32_t len, hash;
+};
+
+extern const struct prop_key prop_key_cluster, prop_key_delay, prop_key_msg_region, prop_key_pop_ck,
+	prop_key_tags, prop_key_timer_delay_ms, prop_key_timer_delay_sec, prop_key_timer_deliver_ms,
+	prop_key_trace_on, prop_key_tran_msg, prop_key_uniq_key, prop_key_wait;
+extern const struct prop_key *const prop_keys[];
+extern const uint32_t prop_n_keys;
+
 /* 0, or MOSAIC_E_LIMIT when there are more than PROPS_MAX_COUNT pairs. Names and values borrow. */
 NODISCARD int props_edit_parse(struct props_edit *edit, struct mosaic_slice props);
 /* Sets or replaces (a replaced pair keeps its place, as in a Java map). 0 or MOSAIC_E_LIMIT. */
@@ -64,6 +79,11 @@ NODISCARD int props_edit_put(struct props_edit *edit, struct mosaic_slice name,
 			     struct mosaic_slice value);
 void props_edit_remove(struct props_edit *edit, const char *name);
 struct mosaic_slice props_edit_find(const struct props_edit *edit, const char *name);
+/* The same by a key that needs no hashing. */
+NODISCARD int props_edit_set(struct props_edit *edit, const struct prop_key *key,
+			     struct mosaic_slice value);
+void props_edit_drop(struct props_edit *edit, const struct prop_key *key);
+struct mosaic_slice props_edit_get(const struct props_edit *edit, const struct prop_key *key);
 /* Appends the text to out, each pair ended by \2. */
 void props_edit_write(const struct props_edit *edit, struct buf *out);
 
