@@ -1,0 +1,16 @@
+/*
+ * System calls that fail on demand: a program linked with kit_faults has its calls of these wrapped
+ * by the linker. faults.NAME is an errno for every call from now on, 0: the call goes through.
+ */
+#ifndef KIT_FAULTS_H
+#define KIT_FAULTS_H
+
+struct faults {
+	int posix_fallocate, msync, pwritev, fdatasync, fsync, renameat;
+};
+
+extern struct faults faults; /* set and read with __atomic: workers call too */
+
+void fault_set(int *fault, int os_errno);
+
+#endif

@@ -1,0 +1,530 @@
+/*
+ * What only a store with files can show: their layout, directories that cannot be used, and disks
+ * that are full or fail (STORE-04).
+ */
+#include "faults.h"
+#include "store_kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#define SEGMENT 65536
+#define QUEUE_SEGMENT 4000
+
+extern const struct mosaic_plugin mosaic_plugin_store_mmap;
+
+static void start(struct store_kit *k)
+{
+	kit_init(k, &mosaic_plugin_store_mmap);
+	kit_option(k, "segment", "65536");
+	kit_option(k, "queueSegment", "4000");
+}
+
+static void stop(struct store_kit *k)
+{
+	if (k->store)
+		assert_int_equal(kit_close(k), 0);
+	kit_fini(k);
+}
+
+static const char *path_of(const struct store_kit *k, const char *name)
+{
+	static char path[512]; /* of one call at a time */
+	snprintf(path, sizeof(path), "%s/%s", k->dir, name);
+	return path;
+}
+
+static int64_t size_of(const struct store_kit *k, const char *name)
+{
+	struct stat st;
+	return stat(path_of(k, name), &st) == 0 ? st.st_size : -1;
+}
+
+static void make_file(const struct store_kit *k, const char *name, int64_t size)
+{
+	int fd = open(path_of(k, name), O_CREAT | O_RDWR, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+}
+
+static void assert_refused(struct store_kit *k, int32_t code, const char *text)
+{
+	int32_t rc = kit_open(k);
+	if (rc >= 0)
+		fail_msg("it opened");
+	assert_int_equal(rc, code);
+	if (!strstr(k->error.text, text))
+		fail_msg("\"%s\" is not in \"%s\"", text, k->error.text);
+}
+
+/* ---- layout ---- */
+
+static void files_are_laid_out_as_rocketmq_does(void **state)
+{
+	struct store_kit k;
+	char text[8] = "";
+	uint8_t unit[20];
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	assert_true(size_of(&k, "abort") > 0);
+	assert_int_equal(size_of(&k, "lock"), 4);
+	struct mosaic_stream *q = kit_queue(&k, "%RETRY%group", 3);
+	assert_int_equal(k.ops->start_at(q, 4040), 0);
+	kit_append(&k, q, 40);
+	kit_append(&k, k.log, SEGMENT + 100);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	assert_int_equal(kit_save(&k, "config/topics.json", "{}", MOSAIC_DOC_BACKUP), 0);
+	assert_int_equal(kit_close(&k), 0);
+	assert_int_equal(size_of(&k, "commitlog/00000000000000000000"), SEGMENT);
+	assert_int_equal(size_of(&k, "commitlog/00000000000000065536"), SEGMENT);
+	assert_int_equal(size_of(&k, "commitlog/00000000000000131072"), -1); /* not needed yet */
+	assert_int_equal(size_of(&k, "segment.tmp"), -1);
+	const char *name = "consumequeue/%RETRY%group/3/00000000000000004000";
+	assert_int_equal(size_of(&k, name), QUEUE_SEGMENT);
+	assert_int_equal(size_of(&k, "consumequeue/%RETRY%group/3/00000000000000000000"), -1);
+	assert_int_equal(size_of(&k, "abort"), -1);
+	int fd = open(path_of(&k, name), O_RDONLY);
+	assert_int_equal(pread(fd, unit, 20, 20), 20); /* before the first: filler */
+	assert_memory_equal(unit, "\0\0\0\0\0\0\0\0\x7f\xff\xff\xff\0\0\0\0\0\0\0\0", 20);
+	close(fd);
+	fd = open(path_of(&k, "lock"), O_RDONLY);
+	assert_int_equal(read(fd, text, 4), 4);
+	assert_string_equal(text, "lock");
+	close(fd);
+	stop(&k);
+}
+
+static void default_segments_open_and_close_quickly(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	kit_init(&k, &mosaic_plugin_store_mmap);
+	uint64_t from = k.h.host.now_ns(&k.h.host);
+	kit_open_at(&k, 0);
+	uint64_t opened = k.h.host.now_ns(&k.h.host);
+	kit_append(&k, k.log, 1000);
+	uint64_t appended = k.h.host.now_ns(&k.h.host);
+	assert_int_equal(size_of(&k, "commitlog/00000000000000000000"), 1 << 30);
+	print_message("open %.2f ms, first append %.2f ms later\n", (double)(opened - from) / 1e6,
+		      (double)(appended - opened) / 1e6);
+	stop(&k);
+}
+
+static uint32_t n_descriptors(void)
+{
+	uint32_t n = 0;
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static void many_queues_need_few_descriptors(void **state)
+{
+	struct store_kit k;
+	char topic[32];
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	uint32_t before = n_descriptors();
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 600; i++) {
+			snprintf(topic, sizeof(topic), "t%d", i);
+			kit_append(&k, kit_queue(&k, topic, 0), 2000);
+		}
+		assert_int_equal(kit_sync_queues(&k), 0);
+		for (int i = 0; i < 600; i++) {
+			snprintf(topic, sizeof(topic), "t%d", i);
+			struct mosaic_stream *q = kit_queue(&k, topic, 0);
+			kit_check(&k, q, 0, kit_info(&k, q).end);
+		}
+		assert_in_range(n_descriptors(), before, before + 256);
+	}
+	stop(&k);
+}
+
+/* ---- directories that cannot be used ---- */
+
+static void a_path_that_is_no_directory_is_refused(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	make_file(&k, "file", 1);
+	kit_option(&k, "dir", path_of(&k, "file"));
+	assert_refused(&k, MOSAIC_E_INVAL, "is not a directory");
+	kit_option(&k, "dir", path_of(&k, "file/below"));
+	assert_refused(&k, MOSAIC_E_INVAL, "is not a directory");
+	kit_option(&k, "dir", path_of(&k, "new/and/deep"));
+	assert_int_equal(kit_open(&k), 0);
+	stop(&k);
+}
+
+static void a_directory_without_rights_is_refused(void **state)
+{
+	(void)state;
+	char dir[] = "/tmp/mosaic-rights-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	chmod(dir, 0500);
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		struct store_kit k;
+		if (getuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+			_exit(2);
+		start(&k);
+		kit_option(&k, "dir", dir);
+		int32_t rc = kit_open(&k);
+		bool says_it = strstr(k.error.text, dir) && strstr(k.error.text, "Permission");
+		kit_fini(&k);
+		_exit(rc == MOSAIC_E_IO && says_it ? 0 : 1);
+	}
+	int status = -1;
+	waitpid(child, &status, 0);
+	rmdir(dir);
+	assert_int_equal(status, 0);
+}
+
+static void a_lock_of_another_process_is_respected(void **state)
+{
+	struct store_kit k;
+	int held[2], go[2];
+	char byte = 0, pid[16];
+	(void)state;
+	start(&k);
+	make_file(&k, "lock", 4);
+	assert_int_equal(pipe(held), 0);
+	assert_int_equal(pipe(go), 0);
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) { /* as Java's FileChannel.tryLock(0, 1, false) */
+		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+		int fd = open(path_of(&k, "lock"), O_RDWR);
+		if (fcntl(fd, F_SETLK, &lock) != 0 || write(held[1], "x", 1) != 1)
+			_exit(1);
+		_exit(read(go[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	assert_int_equal(read(held[0], &byte, 1), 1);
+	snprintf(pid, sizeof(pid), "process %d", (int)child);
+	assert_refused(&k, MOSAIC_E_IO, pid);
+	assert_int_equal(size_of(&k, "abort"), -1); /* nothing was touched */
+	assert_int_equal(write(go[1], "x", 1), 1);
+	waitpid(child, NULL, 0);
+	assert_int_equal(kit_open(&k), 0);
+	for (int i = 0; i < 2; i++) {
+		close(held[i]);
+		close(go[i]);
+	}
+	stop(&k);
+}
+
+static void two_stores_of_one_process_do_not_share_a_directory(void **state)
+{
+	struct store_kit k, second;
+	(void)state;
+	start(&k);
+	start(&second);
+	assert_int_equal(kit_open(&k), 0);
+	kit_option(&second, "dir", k.dir);
+	assert_refused(&second, MOSAIC_E_IO, "is in use by process");
+	kit_fini(&second);
+	stop(&k);
+}
+
+static void segments_of_another_size_are_refused(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	mkdir(path_of(&k, "commitlog"), 0755);
+	make_file(&k, "commitlog/00000000000000000000", SEGMENT / 2);
+	make_file(&k, "commitlog/00000000000000065536", SEGMENT);
+	assert_refused(&k, MOSAIC_E_CORRUPT, "00000000000000000000 has 32768 bytes");
+	make_file(&k, "commitlog/00000000000000000000", SEGMENT);
+	make_file(&k, "commitlog/00000000000000131072", SEGMENT - 1);
+	assert_refused(&k, MOSAIC_E_CORRUPT, "\"segment\" is 65536");
+	make_file(&k, "commitlog/00000000000000131072", 0); /* a creation that was cut short */
+	assert_int_equal(kit_open(&k), 0);
+	assert_int_equal(kit_info(&k, k.log).end, 2 * SEGMENT);
+	assert_int_equal(size_of(&k, "commitlog/00000000000000131072"), -1);
+	assert_int_equal(kit_close(&k), 0);
+	unlink(path_of(&k, "commitlog/00000000000000065536"));
+	make_file(&k, "commitlog/00000000000000131072", SEGMENT);
+	assert_refused(&k, MOSAIC_E_CORRUPT, "a file is missing");
+	kit_fini(&k);
+}
+
+static void queue_files_of_another_size_are_refused(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	kit_append(&k, kit_queue(&k, "T", 0), 100);
+	assert_int_equal(kit_close(&k), 0);
+	kit_option(&k, "queueSegment", "6000");
+	assert_refused(&k, MOSAIC_E_CORRUPT, "\"queueSegment\"");
+	kit_option(&k, "queueSegment", "3990"); /* rounded up to units */
+	assert_int_equal(kit_open(&k), 0);
+	stop(&k);
+}
+
+static void the_end_of_a_queue_is_found_behind_gaps(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	kit_option(&k, "queueSegment", "6000000");
+	mkdir(path_of(&k, "consumequeue"), 0755);
+	mkdir(path_of(&k, "consumequeue/T"), 0755);
+	mkdir(path_of(&k, "consumequeue/T/0"), 0755);
+	const char *name = "consumequeue/T/0/00000000000000000000";
+	make_file(&k, name, 6000000);
+	make_file(&k, "consumequeue/T/0/00000000000006000000", 6000000); /* made ahead, empty */
+	int fd = open(path_of(&k, name), O_RDWR);
+	assert_int_equal(pwrite(fd, "\1", 1, 20 * 5 + 3), 1);
+	assert_int_equal(pwrite(fd, "\1", 1, 20 * 250000 + 19), 1);
+	assert_int_equal(pwrite(fd, "\0\0\0", 3, 5900000), 3); /* data, but zeros */
+	close(fd);
+	kit_open_at(&k, 0);
+	struct mosaic_stream *q = kit_queue(&k, "T", 0);
+	assert_int_equal(kit_info(&k, q).begin, 0);
+	assert_int_equal(kit_info(&k, q).end, 20 * 250001);
+	stop(&k);
+}
+
+/* ---- disks that are full or fail ---- */
+
+static void a_full_disk_is_met_before_bytes_are_lent(void **state)
+{
+	struct store_kit k;
+	struct mosaic_span room;
+	struct mosaic_req req;
+	uint32_t n_done;
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	kit_append(&k, k.log, 100);
+	fault_set(&faults.posix_fallocate, ENOSPC);
+	int32_t rc;
+	while ((rc = k.ops->reserve(k.log, 512, &room)) != MOSAIC_E_NOSPACE) {
+		if (rc == 0)
+			k.ops->commit(k.log, 512);
+		else if (rc == MOSAIC_E_LIMIT && k.ops->reserve(k.log, room.len, &room) == 0)
+			k.ops->commit(k.log, room.len);
+		loop_host_turn(&k.h, 0);
+	}
+	uint64_t end = kit_info(&k, k.log).end;
+	assert_int_equal(end % SEGMENT, 0);
+	assert_int_equal(kit_sync(&k, k.log, end), 0);
+	assert_true(loop_host_logged(&k.h, "disk_full"));
+	assert_int_equal(k.h.n_failed, 0); /* no promise is broken */
+	kit_expect(&req, &n_done);
+	assert_true(k.ops->room(k.log, &req) >= 0);
+	fault_set(&faults.posix_fallocate, 0);
+	kit_wait(&k, &n_done);
+	assert_int_equal(req.status, 0);
+	assert_int_equal(k.ops->reserve(k.log, 512, &room), 0);
+	stop(&k);
+}
+
+static void a_full_tmpfs_ends_in_no_signal(void **state)
+{
+	struct store_kit k;
+	struct mosaic_span room;
+	(void)state;
+	start(&k);
+	if (mount("tmpfs", k.dir, "tmpfs", 0, "size=512k") != 0) {
+		print_message("cannot mount a tmpfs here: %s\n", strerror(errno));
+		kit_fini(&k);
+		return;
+	}
+	kit_open_at(&k, 0);
+	struct mosaic_stream *q = kit_queue(&k, "T", 0);
+	int32_t rc, of_queue = 0;
+	while ((rc = k.ops->reserve(k.log, 512, &room)) != MOSAIC_E_NOSPACE) {
+		if (rc == 0) {
+			memset(room.ptr, 1, 512);
+			k.ops->commit(k.log, 512);
+		}
+		if (of_queue == 0)
+			kit_append(&k, q, 20);
+		loop_host_turn(&k.h, 0);
+	}
+	assert_int_equal(kit_sync(&k, k.log, kit_info(&k, k.log).end), 0);
+	assert_int_equal(k.h.n_failed, 0);
+	assert_int_equal(kit_trim(&k, k.log, UINT64_MAX), 0); /* gives room */
+	kit_append(&k, k.log, 1024);
+	rc = kit_close(&k);
+	assert_int_equal(umount2(k.dir, MNT_DETACH), 0);
+	kit_fini(&k);
+	assert_int_equal(rc, 0);
+}
+
+static void store_04_after_a_failed_sync_nothing_is_durable(void **state)
+{
+	struct store_kit k;
+	struct mosaic_span room;
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	kit_append(&k, k.log, 1000);
+	assert_int_equal(kit_sync(&k, k.log, 1000), 0);
+	kit_append(&k, k.log, 1000);
+	fault_set(&faults.msync, EIO);
+	assert_true(kit_sync(&k, k.log, 2000) < 0);
+	fault_set(&faults.msync, 0); /* the disk is fine again: too late */
+	assert_true(kit_sync(&k, k.log, 2000) < 0);
+	assert_true(kit_sync_queues(&k) < 0);
+	assert_int_equal(k.ops->reserve(k.log, 1, &room), MOSAIC_E_FATAL);
+	assert_int_equal(k.h.n_failed, 1);
+	assert_non_null(strstr(k.h.failure.text, k.dir));
+	kit_check(&k, k.log, 0, 2000); /* reading goes on */
+	assert_true(kit_close(&k) < 0);
+	assert_true(size_of(&k, "abort") > 0);
+	assert_int_equal(kit_open(&k), 0);
+	assert_int_equal(k.open_req.was_clean, 0);
+	assert_int_equal(kit_truncate(&k, k.log, 2000), 0);
+	stop(&k);
+}
+
+static void store_04_every_waiting_sync_fails(void **state)
+{
+	struct store_kit k;
+	struct mosaic_sync syncs[5];
+	uint32_t n_done[5];
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	fault_set(&faults.msync, EIO);
+	for (int i = 0; i < 5; i++) {
+		kit_append(&k, k.log, 1000);
+		syncs[i].upto = (uint64_t)(i + 1) * 1000;
+		kit_expect(&syncs[i].req, &n_done[i]);
+		assert_true(k.ops->sync(k.log, &syncs[i]) >= 0);
+	}
+	for (int i = 0; i < 5; i++) {
+		kit_wait(&k, &n_done[i]);
+		assert_true(syncs[i].req.status < 0);
+	}
+	fault_set(&faults.msync, 0);
+	assert_int_equal(k.h.n_failed, 1);
+	assert_true(kit_close(&k) < 0);
+	stop(&k);
+}
+
+static void store_04_a_failed_write_of_a_queue_is_final(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	kit_append(&k, kit_queue(&k, "T", 0), 20);
+	fault_set(&faults.pwritev, EIO);
+	assert_true(kit_sync_queues(&k) < 0);
+	fault_set(&faults.pwritev, 0);
+	assert_true(kit_sync_queues(&k) < 0);
+	assert_int_equal(k.h.n_failed, 1);
+	assert_true(kit_close(&k) < 0);
+	stop(&k);
+}
+
+static void a_queue_waits_for_room_on_a_full_disk(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	struct mosaic_stream *q = kit_queue(&k, "T", 0);
+	kit_append(&k, q, 3000);
+	fault_set(&faults.pwritev, ENOSPC);
+	assert_int_equal(kit_sync_queues(&k), MOSAIC_E_NOSPACE);
+	assert_int_equal(kit_sync_queues(&k), MOSAIC_E_NOSPACE);
+	kit_append(&k, q, 9000); /* memory takes it meanwhile */
+	kit_check(&k, q, 0, 12000);
+	fault_set(&faults.pwritev, 0);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	assert_int_equal(k.h.n_failed, 0);
+	kit_check(&k, q, 0, 12000);
+	stop(&k);
+}
+
+static void store_09_a_failed_save_keeps_the_old_document(void **state)
+{
+	struct store_kit k;
+	int *const each[] = { &faults.pwritev, &faults.fsync, &faults.renameat };
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	assert_int_equal(kit_save(&k, "config/a.json", "old", MOSAIC_DOC_BACKUP), 0);
+	for (int i = 0; i < 3; i++) {
+		fault_set(each[i], ENOSPC);
+		assert_int_equal(kit_save(&k, "config/a.json", "new", MOSAIC_DOC_BACKUP),
+				 MOSAIC_E_NOSPACE);
+		fault_set(each[i], 0);
+		char *text = kit_load(&k, "config/a.json");
+		assert_string_equal(text, "old");
+		free(text);
+	}
+	assert_int_equal(k.h.n_failed, 0);
+	assert_int_equal(kit_save(&k, "../outside", "x", 0), MOSAIC_E_INVAL);
+	stop(&k);
+}
+
+static void a_close_without_recovery_stays_a_crash(void **state)
+{
+	struct store_kit k;
+	(void)state;
+	start(&k);
+	kit_open_at(&k, 0);
+	kit_append(&k, k.log, 1000);
+	assert_int_equal(kit_close(&k), 0);
+	make_file(&k, "abort", 1);
+	for (int i = 0; i < 2; i++) { /* opened, closed, but nobody said where the log ends */
+		assert_int_equal(kit_open(&k), 0);
+		assert_int_equal(k.open_req.was_clean, 0);
+		assert_int_equal(kit_close(&k), 0);
+	}
+	kit_open_at(&k, 1000);
+	assert_int_equal(kit_close(&k), 0);
+	assert_int_equal(kit_open(&k), 0);
+	assert_int_equal(k.open_req.was_clean, 1);
+	stop(&k);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_are_laid_out_as_rocketmq_does),
+		cmocka_unit_test(default_segments_open_and_close_quickly),
+		cmocka_unit_test(many_queues_need_few_descriptors),
+		cmocka_unit_test(a_path_that_is_no_directory_is_refused),
+		cmocka_unit_test(a_directory_without_rights_is_refused),
+		cmocka_unit_test(a_lock_of_another_process_is_respected),
+		cmocka_unit_test(two_stores_of_one_process_do_not_share_a_directory),
+		cmocka_unit_test(segments_of_another_size_are_refused),
+		cmocka_unit_test(queue_files_of_another_size_are_refused),
+		cmocka_unit_test(the_end_of_a_queue_is_found_behind_gaps),
+		cmocka_unit_test(a_full_disk_is_met_before_bytes_are_lent),
+		cmocka_unit_test(a_full_tmpfs_ends_in_no_signal),
+		cmocka_unit_test(store_04_after_a_failed_sync_nothing_is_durable),
+		cmocka_unit_test(store_04_every_waiting_sync_fails),
+		cmocka_unit_test(store_04_a_failed_write_of_a_queue_is_final),
+		cmocka_unit_test(a_queue_waits_for_room_on_a_full_disk),
+		cmocka_unit_test(store_09_a_failed_save_keeps_the_old_document),
+		cmocka_unit_test(a_close_without_recovery_stays_a_crash),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
