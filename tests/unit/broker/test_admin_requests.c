@@ -1,0 +1,244 @@
+/* Requests of operators: 25 26 28 202 208 222 300 315 321 343. */
+#include "broker/offsets.h"
+#include "broker/stats.h"
+#include "control_rig.h"
+
+/* Topic T with two messages in queue 0, group G that has consumed one of them. */
+static struct mosaic_conn *start(struct rig *r)
+{
+	rig_open(r, NULL);
+	struct mosaic_conn *c = rig_dial(r);
+	rig_set_topic(r, c, "T", "2", "");
+	rig_send(r, c, "T", 0, "TAGS\1TagA\2", "one");
+	rig_send(r, c, "T", 0, "", "two");
+	rig_heartbeat(r, c, "id", "G", "T", "TagA", 1);
+	rig_notices(r, c, "G");
+	offsets_commit(r->broker->offsets, slice_str("T"), slice_str("G"), 0, 1);
+	return c;
+}
+
+static void config_shows_what_changes(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG,
+			  slice_str("# comment\nautoCreateTopicEnable=false\n defaultTopicQueueNums = 5 "
+				    "\nsomethingElse=1\nautoCreateSubscriptionGroup=FALSE\n"), NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 0);
+	assert_true(fake_host_logged(&r.host, "config_without_effect name=somethingElse"));
+	assert_false(r.broker->config.auto_create_topic);
+	assert_false(r.broker->config.auto_create_group);
+	assert_int_equal(r.broker->config.default_queues, 5);
+	fake_conn_request(c, REQ_GET_BROKER_CONFIG, NO_BODY, NULL);
+	f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, 0);
+	assert_true(slice_has_prefix(header_str(&f.header, "version"), "{\"counter\":"));
+	char *text = slice_dup(f.body);
+	assert_non_null(strstr(text, "autoCreateTopicEnable=false\n"));
+	assert_non_null(strstr(text, "defaultTopicQueueNums=5\n"));
+	assert_non_null(strstr(text, "brokerName=broker-a\n"));
+	assert_non_null(strstr(text, "brokerIP1=127.0.0.1\n"));
+	assert_non_null(strstr(text, "listenPort=10911\n"));
+	assert_non_null(strstr(text, "brokerRole=ASYNC_MASTER\n"));
+	free(text);
+	assert_int_equal(rig_send(&r, c, "NotThere", 0, "", "x").header.code, 17);
+	rig_close(&r);
+}
+
+static void config_refuses_the_black_list_and_bad_values(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG,
+			  slice_str("defaultTopicQueueNums=3\nrocketmqHome=x\n"), NULL);
+	f = rig_answer(&r, c);
+	assert_remark(&f, 16, "Can not update config in black list.");
+	assert_int_equal(r.broker->config.default_queues, 8);
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG, slice_str("defaultTopicQueueNums=many"), NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 1);
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG, slice_str("mosaicLogLevel=loud"), NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 1);
+	rig_close(&r);
+}
+
+static void runtime_info_has_what_tools_read(void **state)
+{
+	static const char *const keys[] = {
+		"brokerVersionDesc", "putTps", "getTransferredTps", "getTransferedTps",
+		"sendThreadPoolQueueSize", "pullThreadPoolQueueSize", "ackThreadPoolQueueSize",
+		"sendThreadPoolQueueHeadWaitTimeMills", "msgPutTotalTodayNow", "bootTimestamp",
+		"msgPutTotalTodayMorning", "msgPutTotalYesterdayMorning", "msgGetTotalTodayNow",
+		"pageCacheLockTimeMills", "earliestMessageTimeStamp", "timerReadBehind",
+		"timerOffsetBehind", "timerCongestNum", "timerEnqueueTps", "timerDequeueTps",
+		"brokerActive", "commitLogMaxOffset", "commitLogMinOffset", "runtime",
+	};
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_host_advance_ms(&r.host, 20000);
+	for (int i = 0; i < 10; i++)
+		rig_send(&r, c, "T", 0, "", "x");
+	fake_host_advance_ms(&r.host, 1000);
+	fake_conn_request(c, REQ_GET_BROKER_RUNTIME_INFO, NO_BODY, NULL);
+	f = rig_wait(&r, c);
+	json_t *body = rig_json(&f), *table = json_object_get(body, "table");
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		assert_true(json_is_string(json_object_get(table, keys[i])));
+	assert_true(slice_has_prefix(json_get_str(table, "putTps"), "1.0000 "));
+	assert_true(slice_is(json_get_str(table, "msgPutTotalTodayNow"), "12"));
+	assert_true(slice_is(json_get_str(table, "brokerVersionDesc"), "V5_3_3"));
+	json_decref(body);
+	rig_close(&r);
+}
+
+static void topic_stats_have_offsets_and_times_of_every_queue(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	char expected[512];
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_conn_request(c, REQ_GET_TOPIC_STATS_INFO, NO_BODY, "topic", "T", NULL);
+	f = rig_wait(&r, c);
+	char *text = slice_dup(f.body);
+	snprintf(expected, sizeof(expected),
+		 "{\"offsetTable\":{{\"brokerName\":\"broker-a\",\"queueId\":0,\"topic\":\"T\"}:"
+		 "{\"lastUpdateTimestamp\":%lld,\"maxOffset\":2,\"minOffset\":0},"
+		 "{\"brokerName\":\"broker-a\",\"queueId\":1,\"topic\":\"T\"}:"
+		 "{\"lastUpdateTimestamp\":0,\"maxOffset\":0,\"minOffset\":0}},\"topicPutTps\":",
+		 (long long)r.log->last_store_ms);
+	assert_true(slice_has_prefix(slice_str(text), expected));
+	free(text);
+	fake_conn_request(c, REQ_GET_TOPIC_STATS_INFO, NO_BODY, "topic", "Nope", NULL);
+	f = rig_wait(&r, c);
+	assert_remark(&f, 17, "topic[Nope] not exist");
+	rig_close(&r);
+}
+
+static void consume_stats_show_the_lag(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	char expected[512];
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_conn_request(c, REQ_GET_CONSUME_STATS, NO_BODY, "consumerGroup", "G", NULL);
+	f = rig_wait(&r, c);
+	char *text = slice_dup(f.body);
+	snprintf(expected, sizeof(expected),
+		 "\"offsetTable\":{{\"brokerName\":\"broker-a\",\"queueId\":0,\"topic\":\"T\"}:"
+		 "{\"brokerOffset\":2,\"consumerOffset\":1,\"lastTimestamp\":%lld,\"pullOffset\":0},"
+		 "{\"brokerName\":\"broker-a\",\"queueId\":1,\"topic\":\"T\"}:"
+		 "{\"brokerOffset\":0,\"consumerOffset\":0,\"lastTimestamp\":0,\"pullOffset\":0}}}",
+		 (long long)r.log->last_store_ms);
+	if (!strstr(text, expected))
+		fail_msg("%s", text);
+	free(text);
+	fake_conn_request(c, REQ_GET_CONSUME_STATS, NO_BODY, "consumerGroup", "G", "topicList",
+			  "Nope;T;", NULL);
+	f = rig_wait(&r, c);
+	json_t *body = rig_json(&f);
+	assert_int_equal(json_object_size(json_object_get(body, "offsetTable")), 2);
+	json_decref(body);
+	fake_conn_request(c, REQ_GET_CONSUME_STATS, NO_BODY, "consumerGroup", "Other", NULL);
+	f = rig_wait(&r, c);
+	assert_body(&f, "{\"consumeTps\":0.0000,\"offsetTable\":{}}");
+	rig_close(&r);
+}
+
+static void who_consumes_what(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	offsets_commit(r.broker->offsets, slice_str("T"), slice_str("Old"), 0, 1);
+	fake_conn_request(c, REQ_QUERY_TOPIC_CONSUME_BY_WHO, NO_BODY, "topic", "T", NULL);
+	f = rig_answer(&r, c);
+	assert_body(&f, "{\"groupList\":[\"G\",\"Old\"]}");
+	fake_conn_request(c, REQ_QUERY_TOPICS_BY_CONSUMER, NO_BODY, "group", "Old", NULL);
+	f = rig_answer(&r, c);
+	assert_body(&f, "{\"brokerAddr\":\"127.0.0.1:10911\",\"topicList\":[\"T\"]}");
+	rig_close(&r);
+}
+
+static void counters_of_a_topic_and_units_of_a_queue(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_conn_request(c, REQ_VIEW_BROKER_STATS_DATA, NO_BODY, "statsName", "TOPIC_PUT_NUMS",
+			  "statsKey", "T", NULL);
+	f = rig_answer(&r, c);
+	json_t *body = rig_json(&f);
+	assert_int_equal(json_get_i64(json_object_get(body, "statsMinute"), "sum", -1), 2);
+	json_decref(body);
+	fake_conn_request(c, REQ_VIEW_BROKER_STATS_DATA, NO_BODY, "statsName", "TOPIC_PUT_NUMS",
+			  "statsKey", "Nope", NULL);
+	f = rig_answer(&r, c);
+	assert_remark(&f, 1, "The stats <TOPIC_PUT_NUMS> <Nope> not exist");
+	fake_conn_request(c, REQ_QUERY_CONSUME_QUEUE, NO_BODY, "topic", "T", "queueId", "0", "index",
+			  "0", "count", "5", "consumerGroup", "G", NULL);
+	f = rig_wait(&r, c);
+	body = rig_json(&f);
+	json_t *units = json_object_get(body, "queueData");
+	assert_int_equal(json_array_size(units), 2);
+	assert_true(json_is_true(json_object_get(json_array_get(units, 0), "eval")));
+	assert_true(json_is_false(json_object_get(json_array_get(units, 1), "eval")));
+	assert_int_equal(json_get_i64(json_array_get(units, 0), "tagsCode", 0), 2598919);
+	json_decref(body);
+	rig_close(&r);
+}
+
+static void offsets_are_reset_by_time_and_by_number(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
+			  "queueId", "-1", "offset", "-1", "timestamp", "-1", "isForce", "true", NULL);
+	f = rig_wait(&r, c);
+	assert_body(&f, "{\"offsetTable\":{{\"brokerName\":\"broker-a\",\"queueId\":0,\"topic\":\"T\"}:2,"
+			"{\"brokerName\":\"broker-a\",\"queueId\":1,\"topic\":\"T\"}:0}}");
+	assert_int_equal(offsets_take_reset(r.broker->offsets, slice_str("T"), slice_str("G"), 0), 2);
+	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
+			  "queueId", "-1", "timestamp", "0", NULL);
+	f = rig_wait(&r, c);
+	assert_int_equal(f.header.code, 0);
+	assert_int_equal(offsets_take_reset(r.broker->offsets, slice_str("T"), slice_str("G"), 0), 0);
+	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
+			  "queueId", "0", "offset", "1", "timestamp", "-1", NULL);
+	assert_int_equal(rig_wait(&r, c).header.code, 0);
+	assert_int_equal(offsets_get(r.broker->offsets, slice_str("T"), slice_str("G"), 0), 1);
+	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
+			  "queueId", "0", "offset", "99", "timestamp", "-1", NULL);
+	f = rig_wait(&r, c);
+	assert_remark(&f, 1, "Target offset 99 not in consume queue range [0-2]");
+	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "No",
+			  "timestamp", "-1", NULL);
+	f = rig_wait(&r, c);
+	assert_remark(&f, 26, "Group No does not exist");
+	rig_close(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(config_shows_what_changes),
+		cmocka_unit_test(config_refuses_the_black_list_and_bad_values),
+		cmocka_unit_test(runtime_info_has_what_tools_read),
+		cmocka_unit_test(topic_stats_have_offsets_and_times_of_every_queue),
+		cmocka_unit_test(consume_stats_show_the_lag),
+		cmocka_unit_test(who_consumes_what),
+		cmocka_unit_test(counters_of_a_topic_and_units_of_a_queue),
+		cmocka_unit_test(offsets_are_reset_by_time_and_by_number),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
