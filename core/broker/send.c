@@ -446,49 +446,49 @@ static bool send_props(struct sends *sends, struct send *s, struct props_edit *e
 	struct broker *b = sends->broker;
 	const struct ticket *to = &s->req->ticket;
 	bool added = props_edit_parse(edit, s->props) == 0;
-	if (added && props_edit_find(edit, PROP_TRAN_MSG).ptr != NULL &&
-	    num_parse_bool(props_edit_find(edit, PROP_TRAN_MSG))) {
+	struct mosaic_slice transaction = props_edit_get(edit, &prop_key_tran_msg);
+	if (added && transaction.ptr != NULL && num_parse_bool(transaction)) {
 		SEND_REFUSE(to, RES_NO_PERMISSION,
 			    "the broker[%s] sending transaction message is forbidden",
 			    b->config.address);
 		return false;
 	}
-	props_edit_remove(edit, PROP_POP_CK);
-	s->uniq = props_edit_find(edit, PROP_UNIQ_KEY);
+	props_edit_drop(edit, &prop_key_pop_ck);
+	s->uniq = props_edit_get(edit, &prop_key_uniq_key);
 	/* A batch without a key stays without: its records then have none either, as in Apache. */
 	bool add_uniq = s->uniq.len == 0 && !s->batch;
 	if (add_uniq)
 		s->uniq = uniq_make(sends, uniq_room);
 	added = added &&
-		(!add_uniq || props_edit_put(edit, slice_str(PROP_UNIQ_KEY), s->uniq) == 0) &&
-		props_edit_put(edit, slice_str(PROP_MSG_REGION), slice_str(REGION)) == 0 &&
-		props_edit_put(edit, slice_str(PROP_TRACE_ON), slice_str("true")) == 0 &&
-		props_edit_put(edit, slice_str(PROP_CLUSTER), slice_str(b->config.cluster)) == 0;
+		(!add_uniq || props_edit_set(edit, &prop_key_uniq_key, s->uniq) == 0) &&
+		props_edit_set(edit, &prop_key_msg_region, slice(REGION, sizeof(REGION) - 1)) == 0 &&
+		props_edit_set(edit, &prop_key_trace_on, slice("true", 4)) == 0 &&
+		props_edit_set(edit, &prop_key_cluster, slice_str(b->config.cluster)) == 0;
 	if (added && s->to->name_len > 4 && slice_has_prefix(slice_str(s->to->name), DLQ_PREFIX) &&
 	    slice_has_prefix(s->topic, RETRY_PREFIX))
-		added = props_edit_put(edit, slice_str(PROP_DELAY), slice_str("-1")) == 0;
+		added = props_edit_set(edit, &prop_key_delay, slice("-1", 2)) == 0;
 	if (!added) {
 		SEND_REFUSE(to, RES_MESSAGE_ILLEGAL,
 			    "the message is illegal, it has more than %d properties",
 			    PROPS_MAX_COUNT - 8);
 		return false;
 	}
-	s->waits = !slice_is(props_edit_find(edit, PROP_WAIT), "false");
+	s->waits = !slice_is(props_edit_get(edit, &prop_key_wait), "false");
 	return true;
 }
 
 /* True when a property asks for a delivery time that only the timer wheel could keep. */
 static bool send_wants_timer(const struct props_edit *edit)
 {
-	return props_edit_find(edit, "TIMER_DELAY_SEC").ptr != NULL ||
-	       props_edit_find(edit, "TIMER_DELAY_MS").ptr != NULL ||
-	       props_edit_find(edit, "TIMER_DELIVER_MS").ptr != NULL;
+	return props_edit_get(edit, &prop_key_timer_delay_sec).ptr != NULL ||
+	       props_edit_get(edit, &prop_key_timer_delay_ms).ptr != NULL ||
+	       props_edit_get(edit, &prop_key_timer_deliver_ms).ptr != NULL;
 }
 
 static int32_t delay_level(const struct props_edit *edit)
 {
 	int32_t level = 0;
-	struct mosaic_slice text = props_edit_find(edit, PROP_DELAY);
+	struct mosaic_slice text = props_edit_get(edit, &prop_key_delay);
 	if (text.ptr == NULL || num_parse_i32(text, &level) != 0 || level < 0)
 		return 0;
 	return level > DELAY_LEVELS ? DELAY_LEVELS : level;
@@ -550,6 +550,8 @@ int sends_store(struct broker *b, struct message *m, struct props_edit *props, u
 	buf_clear(&s->props);
 	props_edit_write(props, &s->props);
 	m->props = buf_slice(&s->props);
+	m->tags = props_edit_get(props, &prop_key_tags);
+	m->has_tags = true;
 	return sends_append(b, m, end);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Appending: room for the unit, room for the record, encode, commit both. Both rooms are lent before
- * either is committed, so that E_AGAIN leaves nothing behind but, at most, the blank record that ends
- * a segment.
+ * Appending: room for the unit, room for the record, encode, commit both. Both rooms are lent
+ * before either is committed, so that E_AGAIN leaves nothing behind but, at most, the blank
+ * record that ends a segment.
  */
 #include "base/bytes.h"
 #include "log/delay.h"
@@ -19,7 +19,7 @@ int64_t queue_tags_code(const struct queue *q, const struct message *m)
 {
 	if (UNLIKELY(q->is_delay))
 		return m->store_ms + delay_level_ms((int64_t)q->queue_id + 1);
-	struct mosaic_slice tags = props_find(m->props, PROP_TAGS);
+	struct mosaic_slice tags = m->has_tags ? m->tags : props_find(m->props, PROP_TAGS);
 	return tags.len ? message_tags_code(tags) : 0;
 }
 

@@ -256,6 +256,12 @@ static void on_unit_stopped(struct unit *u, int status)
 	struct node *n = u->owner;
 	if (status != 0)
 		node_failed(n, status, NULL);
+	struct loop_stats s = loop_watch_stats(&u->loop.watch);
+	LOG_INFO(&u->core_host.api, "loop",
+		 "turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu",
+		 (unsigned long long)s.turns, (unsigned long long)(s.busy_ns / MS_NS),
+		 (unsigned long long)(s.p50_ns / 1000), (unsigned long long)(s.p99_ns / 1000),
+		 (unsigned long long)(s.max_ns / 1000), (unsigned long long)s.stalls);
 	if (--n->n_stopping > 0)
 		return;
 	for (uint32_t i = 0; i < n->n_signals; i++)

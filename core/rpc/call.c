@@ -1,6 +1,6 @@
 /*
- * Requests that we send on a peer. A call waits in its peer's list, in order of sending: answers come
- * mostly in that order too, so the search for an opaque ends at the first entry.
+ * Requests that we send on a peer. A call waits in its peer's list, in order of sending: answers
+ * come mostly in that order too, so the search for an opaque ends at the first entry.
  *
  * A call ends once: by its answer, its timer, the end of the connection, or call_cancel.
  */

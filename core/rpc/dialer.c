@@ -7,7 +7,8 @@
  *     DIAL_PERIOD_NS of the attempt waits for the rest of it, then the next attempt starts;
  *   - a caller's time is over: it alone gets NULL, the attempt goes on;
  *   - the connection breaks: calls on it break (peer.c); the next caller dials again;
- *   - close during an attempt: who waits gets NULL at once, the connection is closed when it is there.
+ *   - close during an attempt: who waits gets NULL at once, the connection is closed when it is
+ *     there.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -36,7 +37,9 @@ void dialer_init(struct dialer *d, const struct mosaic_host *host,
 		 const struct mosaic_transport_ops *ops, struct mosaic_transport *transport,
 		 const struct peer_handler *handler)
 {
-	*d = (struct dialer){ .host = host, .ops = ops, .transport = transport, .handler = handler };
+	*d = (struct dialer){
+		.host = host, .ops = ops, .transport = transport, .handler = handler
+	};
 }
 
 static void link_request(void *ctx, struct request *req)

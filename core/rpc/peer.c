@@ -3,7 +3,8 @@
  *
  * Happy path: frame -> frame_decode -> request to the handler, or response to its call.
  * Failure modes:
- *   - a frame that is none: one log line, the connection is closed without an answer, as Apache does;
+ *   - a frame that is none: one log line, the connection is closed without an answer, as Apache
+ *     does;
  *   - frames that a transport still delivers after peer_close: dropped;
  *   - a response that nobody waits for: dropped with a debug line, the connection stays.
  */
@@ -38,7 +39,6 @@ static void on_frame(void *user, struct mosaic_conn *conn, uint8_t *frame, uint3
 		peer_close(peer, false, "corrupt frame");
 		return;
 	}
-	peer->last_heard_ns = host_now_ns(peer->host);
 	if (header_is_response(&req.header)) {
 		if (!call_answered(peer, &req.header, req.body))
 			LOG_DEBUG(peer->host, "answer_unexpected", "peer=%s opaque=%d code=%d",
@@ -111,7 +111,6 @@ struct peer *peer_create(const struct mosaic_host *host, const struct mosaic_tra
 	list_init(&peer->calls);
 	list_init(&peer->link);
 	list_init(&peer->held);
-	peer->last_heard_ns = host_now_ns(host);
 	return peer;
 }
 
@@ -121,7 +120,6 @@ void peer_connected(struct peer *peer, struct mosaic_conn *conn,
 	ASSERT(peer->conn == NULL);
 	peer->conn = conn;
 	peer->address = *address;
-	peer->last_heard_ns = host_now_ns(peer->host);
 }
 
 struct peer *peer_ref(struct peer *peer)
@@ -154,7 +152,8 @@ void peer_close(struct peer *peer, bool flush, const char *why)
 	peer->ops->conn_close(conn, flush, why);
 }
 
-static int32_t on_accepted(void *user, struct mosaic_conn *conn, const struct mosaic_address *address,
+static int32_t on_accepted(void *user, struct mosaic_conn *conn,
+			   const struct mosaic_address *address,
 			   const struct mosaic_conn_events **events, void **conn_user)
 {
 	struct peer_listener *pl = user;

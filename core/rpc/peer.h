@@ -1,6 +1,6 @@
 /*
- * A peer: one connection seen from the core, with both directions of the protocol on it. Requests of
- * the other side go to the owner's handler; answers to ours find their call by opaque.
+ * A peer: one connection seen from the core, with both directions of the protocol on it. Requests
+ * of the other side go to the owner's handler; answers to ours find their call by opaque.
  *
  * Life: made when the transport accepts or connects, referenced by whoever may still answer on it,
  * freed when the connection is closed and the last reference is gone. Answering on a closed peer is
@@ -24,7 +24,8 @@ struct peer_handler {
 	/* A request (not a response). The request and its slices die when this returns, unless
 	 * request_keep(). */
 	void (*request)(void *ctx, struct request *req);
-	/* All requests of one read have been given: release gates, tell the flush plugin. May be NULL. */
+	/* All requests of one read have been given: release gates, tell the flush plugin. May be
+	 * NULL. */
 	void (*burst_end)(void *ctx, struct peer *peer);
 	/* The connection is gone; peer->service is still there. May be NULL. */
 	void (*closed)(void *ctx, struct peer *peer);
@@ -38,12 +39,11 @@ struct peer {
 	const struct mosaic_host *host;
 	const struct peer_handler *handler;
 	struct mosaic_address address;
-	void *service;     /* the handler's own state for this peer, e.g. the broker's client entry */
+	void *service;     /* the handler's own state for this peer */
 	struct list calls; /* struct call, waiting for an answer */
 	struct list link;  /* in the owner's list of peers */
 	struct peer_listener *listener; /* that accepted it, else NULL */
 	struct list held;  /* the service's: requests of this peer that it holds */
-	uint64_t last_heard_ns;
 	int32_t next_opaque;
 };
 
@@ -60,8 +60,8 @@ void peer_connected(struct peer *peer, struct mosaic_conn *conn,
 struct peer *peer_ref(struct peer *peer);
 void peer_unref(struct peer *peer);
 static inline bool peer_is_open(const struct peer *peer) { return peer->conn != NULL; }
-/* Closes the connection (flush: what is already written still leaves). From now on nothing is read or
- * written; waiting calls break and the handler's closed() runs later. No-op on a closed peer. */
+/* Closes the connection (flush: what is already written still leaves). From now on nothing is read
+ * or written; waiting calls break and the handler's closed() runs later. No-op on a closed peer. */
 void peer_close(struct peer *peer, bool flush, const char *why);
 
 /* A listener that makes a peer of each connection. Storage is the caller's. */

@@ -4,7 +4,8 @@
  * Happy path: reserve room of the connection's output, write header and body into it, commit.
  * Failure modes:
  *   - oneway or closed: nothing is written;
- *   - the transport refuses room (the peer sends requests and does not read answers): the peer is closed;
+ *   - the transport refuses room (the peer sends requests and does not read answers): the peer is
+ *     closed;
  *   - fields do not fit the room that the handler asked for: the answer becomes code 1.
  */
 #include "rpc/request.h"

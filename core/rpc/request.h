@@ -1,9 +1,9 @@
 /*
  * A request that arrived, and the answer to it.
  *
- * The straight case: a handler gets a struct request on the stack, answers and returns. A handler that
- * must wait takes a ticket (enough to answer later: 24 bytes and a reference to the peer), or keeps
- * the whole request (a copy of its frame) when it will run the request again.
+ * The straight case: a handler gets a struct request on the stack, answers and returns. A handler
+ * that must wait takes a ticket (enough to answer later: 24 bytes and a reference to the peer), or
+ * keeps the whole request (a copy of its frame) when it will run the request again.
  */
 #ifndef RPC_REQUEST_H
 #define RPC_REQUEST_H
@@ -46,8 +46,8 @@ void kept_request_free(struct kept_request *kept);
 
 /*
  * Writing an answer: begin, put fields through `w`, end. Begin returns false when nothing is to be
- * sent (oneway, closed): then the other calls must not be made. A peer that does not read its answers
- * (TRANS-04) is closed by begin.
+ * sent (oneway, closed): then the other calls must not be made. A peer that does not read its
+ * answers (TRANS-04) is closed by begin.
  */
 struct reply {
 	struct header_writer w;

@@ -1,3 +1,4 @@
+#include "base/hash.h"
 #include "wire/props.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,9 +121,22 @@ static void more_pairs_than_the_bound_are_refused(void **state)
 	buf_free(&props);
 }
 
+static void known_keys_carry_the_hash_of_their_name(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < prop_n_keys; i++) {
+		const struct prop_key *key = prop_keys[i];
+		uint32_t hash = (uint32_t)hash_java(slice_str(key->text));
+
+		assert_int_equal(key->len, strlen(key->text));
+		assert_int_equal(key->hash, hash ^ hash >> 16);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(known_keys_carry_the_hash_of_their_name),
 		cmocka_unit_test(pairs_are_read_by_javas_rules),
 		cmocka_unit_test(the_last_of_equal_names_is_found),
 		cmocka_unit_test(written_in_the_order_of_a_java_hash_map),
