@@ -1,5 +1,5 @@
 /*
- * The document "checkpoint" (StoreCheckpoint of 5.3.3): from where a recovery after a crash must look.
+ * The document "checkpoint" (StoreCheckpoint of 5.3.3): from where a recovery must look.
  *
  *   0 store time of the newest record known to be durable      16 the same of the index files
  *   8 of the newest record whose unit is known to be durable   24 master flushed offset
@@ -7,11 +7,11 @@
  *  64 our own: 8 magic, 8 offset of a record, 8 its store time, 4 CRC-32 of the 24 bytes before
  *
  * The record at 64 has a unit, and it, everything below it and all of their units are durable: a
- * recovery may start there. Apache's broker leaves these bytes alone, and may have changed everything
- * since: recover.c believes them only when record and unit are found as they say.
+ * recovery may start there. Apache's broker leaves these bytes alone, and may have changed
+ * everything since: recover.c believes them only when record and unit are found as they say.
  *
- * Written at most once a second while something changes, and at close. The consume queues are made
- * durable every 5 s or 64 MiB of log. All [core].
+ * Written at most once a second while something changes, and at close. The consume queues are
+ * made durable every 5 s or 64 MiB of log. All [core].
  */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H
@@ -41,7 +41,7 @@ struct checkpoint {
 	int64_t resume_ms;
 	/* Under way. */
 	struct checkpoint_mark records; /* counts when the durable watermark has reached its end */
-	struct checkpoint_mark units;   /* counts when the queues are synced, and the watermark too */
+	struct checkpoint_mark units;   /* the same, and the queues must be synced */
 	bool has_records, has_units, are_units_synced;
 	uint64_t synced_end; /* the log's end at the last sync of the queues */
 	uint64_t synced_ns;
@@ -63,7 +63,8 @@ void checkpoint_start(struct checkpoint *c, bool are_units_durable);
 void checkpoint_grown(struct checkpoint *c);
 /* Queues went away: make what is there now durable soon. */
 void checkpoint_hurry(struct checkpoint *c);
-/* Syncs the queues and writes the document a last time, then closed(log), perhaps inside the call. */
+/* Syncs the queues and writes the document a last time, then closed(log), perhaps inside the
+ * call. */
 void checkpoint_close(struct checkpoint *c, void (*closed)(struct log *log));
 
 #endif

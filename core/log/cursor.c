@@ -21,8 +21,8 @@ void cursor_drop(struct cursor *c)
 	c->stream = NULL;
 }
 
-/* The window shows enough; a window that begins at `offset` and was asked to be long enough shows all
- * that there is. */
+/* The window shows enough; a window that begins at `offset` and was asked to be long enough shows
+ * all that there is. */
 static bool cursor_has(const struct cursor *c, uint64_t offset, uint32_t need)
 {
 	const struct mosaic_read *r = &c->read;

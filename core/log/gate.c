@@ -67,7 +67,8 @@ static void gate_release(struct gate *g, uint64_t now_ns)
 	g->is_releasing = false;
 }
 
-/* Whoever comes to a gate that cannot keep its promise is told so from the loop, not inside gate_add. */
+/* Whoever comes to a gate that cannot keep its promise is told so from the loop, not inside
+ * gate_add. */
 static void gate_arm(struct gate *g)
 {
 	struct gate_wait *wait = gate_first(g);
@@ -89,7 +90,8 @@ static void gate_expire(struct mosaic_timer *timer)
 
 void gate_add(struct gate *g, struct gate_wait *wait, uint64_t end)
 {
-	ASSERT(list_empty(&g->waits) || LIST_ENTRY(g->waits.prev, struct gate_wait, link)->end <= end);
+	ASSERT(list_empty(&g->waits) ||
+	       LIST_ENTRY(g->waits.prev, struct gate_wait, link)->end <= end);
 	wait->end = end;
 	wait->deadline_ns = host_now_ns(g->host) + g->timeout_ns;
 	list_add_tail(&g->waits, &wait->link);

@@ -14,7 +14,7 @@ enum gate_result {
 	GATE_FLUSH_TIMEOUT = 1, /* written, not known to be durable: 10 FLUSH_DISK_TIMEOUT */
 	GATE_SLAVE_TIMEOUT = 2, /* 12 FLUSH_SLAVE_TIMEOUT */
 	GATE_NO_SLAVE = 3,      /* 11 SLAVE_NOT_AVAILABLE */
-	GATE_BROKEN = 4         /* the store failed or the log is closing: unknown to the producer */
+	GATE_BROKEN = 4         /* the store failed or the log is closing: nobody knows */
 };
 
 /* Storage is the waiter's until done(). */
@@ -41,7 +41,8 @@ void gate_init(struct gate *g, const struct mosaic_host *host, bool flush_gates,
 	       uint64_t timeout_ns);
 /* True when nothing gates bytes below end (any more): the caller answers at once. */
 bool gate_is_open(const struct gate *g, uint64_t end);
-/* end must not be below the end of a wait that is still there. done() never runs inside the call. */
+/* end must not be below the end of a wait that is still there. done() never runs inside the
+ * call. */
 void gate_add(struct gate *g, struct gate_wait *wait, uint64_t end);
 void gate_set_durable(struct gate *g, uint64_t upto);
 void gate_set_ackable(struct gate *g, uint64_t upto);

@@ -132,7 +132,8 @@ void log_fail(struct log *log, const struct mosaic_error *err)
 		return;
 	log->is_broken = true;
 	snprintf(log->why, sizeof(log->why), "%s", err->text);
-	LOG_ERROR(log->host, "log_failed", "code=%s reason=\"%s\"", status_name(err->code), log->why);
+	LOG_ERROR(log->host, "log_failed", "code=%s reason=\"%s\"", status_name(err->code),
+		  log->why);
 	gate_break(&log->gate);
 	log_tell_room(log);
 }

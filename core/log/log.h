@@ -76,16 +76,16 @@ struct log_open_req {
 	struct mosaic_error err;
 };
 NODISCARD int log_open(struct log *log, struct log_open_req *req);
-/* An open log only. Flushes and closes flush plugin and store. Everything that waits at the gate ends
- * first: GATE_KEPT when the last flush covered it, else GATE_BROKEN. */
+/* An open log only. Flushes and closes flush plugin and store. Everything that waits at the gate
+ * ends first: GATE_KEPT when the last flush covered it, else GATE_BROKEN. */
 NODISCARD int log_close(struct log *log, struct mosaic_req *req);
 void log_destroy(struct log *log);
 
 /*
- * Appends one message to a queue. In: topic, body, props, flags, hosts, born_ms, body_crc, queue_id.
- * Out in *m: queue_offset, phys_offset, store_ms. *end: the offset to wait for at the gate.
- * 0; E_AGAIN (no room now: log_wait_room); E_NOSPACE; E_FATAL (read-only); E_LIMIT (record too large
- * or longer than a segment).
+ * Appends one message to a queue. In: topic, body, props, flags, hosts, born_ms, body_crc,
+ * queue_id. Out in *m: queue_offset, phys_offset, store_ms. *end: the offset to wait for at the
+ * gate. 0; E_AGAIN (no room now: log_wait_room); E_NOSPACE; E_FATAL (read-only); E_LIMIT (record
+ * too large or longer than a segment).
  */
 NODISCARD int log_append(struct log *log, struct queue *queue, struct message *m, uint64_t *end);
 /* Once per burst of appends. */
@@ -103,8 +103,8 @@ void log_wait_room(struct log *log, struct mosaic_req *req);
 NODISCARD int log_read(struct log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
 void log_unpin(struct log *log, struct mosaic_read *read);
 
-/* The queue, made when it is not there. NULL: the topic cannot name a folder (empty, above 255 bytes,
- * '/', NUL, "." or ".."), the queue id is negative, or the store has no memory. */
+/* The queue, made when it is not there. NULL: the topic cannot name a folder (empty, above 255
+ * bytes, '/', NUL, "." or ".."), the queue id is negative, or the store has no memory. */
 struct queue *log_queue(struct log *log, struct mosaic_slice topic, int32_t queue_id);
 struct queue *log_queue_find(const struct log *log, struct mosaic_slice topic, int32_t queue_id);
 /* Topic deleted: all its queues are dropped with their files. Nothing new may be asked of them;

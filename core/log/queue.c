@@ -152,7 +152,8 @@ static int unit_get(struct cursor *c, struct queue *q, int64_t index, struct que
 	return 0;
 }
 
-int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t *low, int64_t *high)
+int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t *low,
+		int64_t *high)
 {
 	while (*low < *high) {
 		int64_t middle = *low + (*high - *low) / 2;
@@ -171,8 +172,8 @@ int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t
 	return 0;
 }
 
-/* Whether the record behind unit `index` is older than what is looked for. Units whose record is gone
- * count as old. 0, MOSAIC_PENDING or an error. */
+/* Whether the record behind unit `index` is older than what is looked for. Units whose record is
+ * gone count as old. 0, MOSAIC_PENDING or an error. */
 static int search_is_older(struct queue_search *s, int64_t index, bool *is_older)
 {
 	struct queue *q = s->queue;

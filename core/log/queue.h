@@ -11,7 +11,8 @@
 #include "log/cursor.h"
 
 #define QUEUE_UNIT_BYTES 20
-/* Size in a unit that stands for nothing: fills a queue up to the first index that it really has. */
+/* Size in a unit that stands for nothing: fills a queue up to the first index that it really
+ * has. */
 #define QUEUE_FILLER_SIZE 0x7fffffffu
 
 struct log;
@@ -59,8 +60,8 @@ static inline void queue_unit_encode(uint8_t *p, const struct queue_unit *unit)
 	put_be64(p + 12, (uint64_t)unit->tags_code);
 }
 
-/* Units from `index`: as mosaic_store_ops.read; read->len is a multiple of QUEUE_UNIT_BYTES, at most
- * n units. 0, MOSAIC_PENDING or E_NOTFOUND (outside [min, max)). */
+/* Units from `index`: as mosaic_store_ops.read; read->len is a multiple of QUEUE_UNIT_BYTES, at
+ * most n units. 0, MOSAIC_PENDING or E_NOTFOUND (outside [min, max)). */
 NODISCARD int queue_read(struct queue *q, int64_t index, uint32_t n, struct mosaic_read *read);
 void queue_unpin(struct queue *q, struct mosaic_read *read);
 

@@ -124,7 +124,8 @@ static void begin_step(struct recovery *r)
 		int rc = queue_bound(&qr->units, q, r->units_from, &qr->low, &qr->high);
 		if (!recovery_has(r, rc, "cannot read a consume queue"))
 			return;
-		/* A unit torn by a crash can lead the search astray: go back to one that is right. */
+		/* A unit torn by a crash can lead the search astray: go back to one that is
+		 * right. */
 		while (qr->low > qr->begin) {
 			bool is_right = false;
 			rc = unit_is_right(r, q, qr->low - 1, &is_right);
@@ -160,7 +161,8 @@ static enum rebuild_result cut(struct recovery *r, struct queue *q, int64_t inde
 	return REBUILD_WAITS;
 }
 
-static enum rebuild_result append(struct recovery *r, struct queue *q, const struct queue_unit *unit)
+static enum rebuild_result append(struct recovery *r, struct queue *q,
+				  const struct queue_unit *unit)
 {
 	struct mosaic_span room;
 	int rc = r->ops->reserve(q->stream, QUEUE_UNIT_BYTES, &room);
@@ -177,8 +179,8 @@ static enum rebuild_result append(struct recovery *r, struct queue *q, const str
 	return REBUILD_DONE;
 }
 
-/* The queue has lost its first units: it begins with the file that holds `index`, and units that stand
- * for nothing come before it there, as Apache's broker expects. */
+/* The queue has lost its first units: it begins with the file that holds `index`, and units that
+ * stand for nothing come before it there, as Apache's broker expects. */
 static enum rebuild_result fill(struct recovery *r, struct queue *q, int64_t index)
 {
 	struct queue_recovery *qr = q->recovery;
@@ -209,7 +211,8 @@ static enum rebuild_result close_gap(struct recovery *r, struct queue *q, int64_
 	return fill(r, q, index);
 }
 
-/* Index 0 once more: the topic was deleted and made again, and the old queue's end is in the log too. */
+/* Index 0 once more: the topic was deleted and made again, and the old queue's end is in the log
+ * too. */
 static enum rebuild_result start_over(struct recovery *r, struct queue *q)
 {
 	cursor_drop(&q->recovery->units);

@@ -16,8 +16,8 @@ struct record_read {
 	struct mosaic_read read;
 };
 
-/* 0: m and len are set; MOSAIC_PENDING: done() will run; MOSAIC_E_NOTFOUND, MOSAIC_E_CORRUPT (no record
- * begins there), or an error of the store. After 0 the caller unpins. */
+/* 0: m and len are set; MOSAIC_PENDING: done() will run; MOSAIC_E_NOTFOUND, MOSAIC_E_CORRUPT (no
+ * record begins there), or an error of the store. After 0 the caller unpins. */
 NODISCARD int record_read(struct log *log, uint64_t offset, struct record_read *r);
 void record_unpin(struct record_read *r);
 

@@ -1,6 +1,6 @@
 /*
- * Recovery: from what a crash or a clean stop left behind to a log that ends with its last record and
- * queues that have exactly one unit for each record.
+ * Recovery: from what a crash or a clean stop left behind to a log that ends with its last record
+ * and queues that have exactly one unit for each record.
  *
  *   opened -> checkpoint_loaded -> look_at_queues -> believe_checkpoint -> choose_segment
  *          -> rebuild_begin -> scan -> cut_log -> rebuild_end -> make_durable -> finish
@@ -235,9 +235,9 @@ static void look_at_queues(struct recovery *r)
 		uint32_t len;
 		r->ops->stream_info(q->stream, &info);
 		if (info.end >= info.begin + QUEUE_UNIT_BYTES) {
-			uint64_t last = info.end / QUEUE_UNIT_BYTES * QUEUE_UNIT_BYTES - QUEUE_UNIT_BYTES;
-			int rc = cursor_get(&r->records, q->stream, last, QUEUE_UNIT_BYTES,
-					    QUEUE_UNIT_BYTES, &bytes, &len);
+			uint64_t last = info.end / QUEUE_UNIT_BYTES - 1;
+			int rc = cursor_get(&r->records, q->stream, last * QUEUE_UNIT_BYTES,
+					    QUEUE_UNIT_BYTES, QUEUE_UNIT_BYTES, &bytes, &len);
 			if (!recovery_has(r, rc, "cannot read a consume queue"))
 				return;
 			struct queue_unit unit = { 0 };
@@ -262,7 +262,8 @@ static int record_at(struct recovery *r, uint64_t offset, struct message *m, uin
 	const uint8_t *bytes;
 	for (;;) {
 		uint32_t want = left < WINDOW_BYTES ? (uint32_t)left : WINDOW_BYTES;
-		int rc = cursor_get(&r->records, r->log->commit_log, offset, need, want, &bytes, &have);
+		int rc = cursor_get(&r->records, r->log->commit_log, offset, need, want, &bytes,
+				    &have);
 		if (rc != 0)
 			return rc;
 		*kind = record_decode(bytes, have, true, m, len);
@@ -290,7 +291,7 @@ static void believe_checkpoint(struct recovery *r)
 		int rc = record_at(r, c->resume, &m, &len, &kind);
 		if (rc == 0 && kind == RECORD_MESSAGE && m.store_ms == c->resume_ms)
 			rc = rebuild_has_unit(r, &m, len, &is_there);
-		if (rc != MOSAIC_E_CORRUPT && !recovery_has(r, rc, "cannot read the checkpoint's record"))
+		if (rc != MOSAIC_E_CORRUPT && !recovery_has(r, rc, "cannot read a record"))
 			return;
 	}
 	if (c->resume != UINT64_MAX && !is_there) {
@@ -374,8 +375,8 @@ static bool scan_pauses(struct recovery *r)
 	return true;
 }
 
-/* A record of which the end is missing: zeros where a name or a property ends. Its body has a checksum,
- * its size adds up; that something follows it is what can still speak for it. */
+/* A record of which the end is missing: zeros where a name or a property ends. Its body has a
+ * checksum, its size adds up; that something follows it is what can still speak for it. */
 static bool may_be_torn(const struct message *m)
 {
 	struct mosaic_slice last = m->props.len > 0 ? m->props : m->topic;
@@ -387,8 +388,8 @@ static int is_followed(struct recovery *r, uint64_t offset, bool *is_followed)
 	const uint8_t *bytes;
 	uint32_t len;
 	*is_followed = false;
-	int rc = cursor_get(&r->records, r->log->commit_log, offset, RECORD_BLANK_BYTES, WINDOW_BYTES,
-			    &bytes, &len);
+	int rc = cursor_get(&r->records, r->log->commit_log, offset, RECORD_BLANK_BYTES,
+			    WINDOW_BYTES, &bytes, &len);
 	if (rc == 0 && len >= RECORD_BLANK_BYTES) {
 		uint32_t magic = get_be32(bytes + RECORD_AT_MAGIC);
 		*is_followed = magic == RECORD_MAGIC_V1 || magic == RECORD_MAGIC_V2 ||
@@ -434,7 +435,8 @@ static void scan(struct recovery *r)
 				scan_everything(r, "units are missing");
 				return;
 			}
-			r->last_store_ms = m.store_ms > r->last_store_ms ? m.store_ms : r->last_store_ms;
+			if (m.store_ms > r->last_store_ms)
+				r->last_store_ms = m.store_ms;
 			if (record_has_unit(m.sys_flag)) {
 				r->last_unit_phys = r->at;
 				r->last_unit_ms = m.store_ms;
@@ -487,7 +489,8 @@ static void make_durable(struct recovery *r)
 		finish(r);
 		return;
 	}
-	r->sync = (struct mosaic_sync){ .req = { .done = sync_done, .data = r }, .upto = r->log->end };
+	r->sync = (struct mosaic_sync){ .req = { .done = sync_done, .data = r },
+					.upto = r->log->end };
 	int rc = r->ops->sync(r->log->commit_log, &r->sync);
 	if (rc < 0) {
 		r->sync.req.status = rc;
@@ -506,12 +509,12 @@ static bool open_flush(struct recovery *r)
 	struct log *log = r->log;
 	if (!log->config.flush_ops)
 		return true;
-	log->priv->flush_port = (struct mosaic_flush_port){ .struct_size = sizeof(log->priv->flush_port),
-							    .ctx = log,
-							    .durable = log->end,
-							    .sync = port_sync };
+	struct mosaic_flush_port *port = &log->priv->flush_port;
+	*port = (struct mosaic_flush_port){
+		.struct_size = sizeof(*port), .ctx = log, .durable = log->end, .sync = port_sync
+	};
 	struct mosaic_error err = ERR_INIT;
-	int rc = log->config.flush_ops->open(log->config.flush, &log->priv->flush_port, &err);
+	int rc = log->config.flush_ops->open(log->config.flush, port, &err);
 	if (rc < 0)
 		recovery_fail(r, rc, err.text[0] ? err.text : "cannot open the flush plugin");
 	return rc >= 0;
@@ -534,9 +537,11 @@ static void finish(struct recovery *r)
 	log->gate.ackable = log->end;
 	log->is_open = true;
 	checkpoint_start(c, !r->is_crash);
-	LOG_INFO(log->host, "log_open", "begin=%" PRIu64 " end=%" PRIu64 " queues=%u scanned=%" PRIu64
-		 " units_made=%" PRIu64, log->begin, log->end, map_count(&log->queues),
-		 log->stats.scanned_bytes, log->stats.recovered);
+	LOG_INFO(log->host, "log_open",
+		 "begin=%" PRIu64 " end=%" PRIu64 " queues=%u scanned=%" PRIu64
+		 " units_made=%" PRIu64,
+		 log->begin, log->end, map_count(&log->queues), log->stats.scanned_bytes,
+		 log->stats.recovered);
 	rebuild_free(r);
 	recovery_end(r, 0);
 }

@@ -1,9 +1,9 @@
 /*
  * Private to recover.c (which records are there) and rebuild.c (which units they must have).
  *
- * A recovery is a chain of steps. Each step is a function that can be run again from its start: it
- * keeps what it has reached in struct recovery, and returns when it must wait; whatever it waited for
- * runs it again (recovery_run). recovery_next() goes on with another step.
+ * A recovery is a chain of steps. Each step is a function that can be run again from its start:
+ * it keeps what it has reached in struct recovery, and returns when it must wait; whatever it
+ * waited for runs it again (recovery_run). recovery_next() goes on with another step.
  */
 #ifndef LOG_RECOVER_H
 #define LOG_RECOVER_H
@@ -35,7 +35,7 @@ struct recovery {
 	struct queue *queue;            /* where the walk is */
 	bool is_new_queue;              /* the walk has just come to it */
 
-	bool is_crash;        /* units are checked one by one; else those that are there are believed */
+	bool is_crash;        /* units are checked one by one; else they are believed */
 	bool is_whole;        /* the scan goes over the whole log: there is no way further back */
 	uint64_t max_phys;    /* end of the last record that a unit points to */
 	uint64_t segment;     /* start of the segment that is looked at */

@@ -74,8 +74,8 @@ static void read_later(struct mosaic_req *req)
 	read->req.done(&read->req);
 }
 
-static UNUSED struct mosaic_stream *disk_stream(struct mosaic_store *s, uint32_t kind, const char *topic,
-						int32_t queue_id)
+static UNUSED struct mosaic_stream *disk_stream(struct mosaic_store *s, uint32_t kind,
+						const char *topic, int32_t queue_id)
 {
 	for (uint32_t i = 0; i < s->n_streams; i++) {
 		struct mosaic_stream *st = &s->streams[i];
@@ -95,7 +95,8 @@ static int32_t disk_post(struct mosaic_store *s, struct mosaic_req *req, int32_t
 
 static uint64_t disk_segment(const struct mosaic_stream *st)
 {
-	return st->kind == MOSAIC_COMMIT_LOG ? st->store->segment_bytes : st->store->queue_segment_bytes;
+	return st->kind == MOSAIC_COMMIT_LOG ? st->store->segment_bytes
+					     : st->store->queue_segment_bytes;
 }
 
 static uint64_t disk_capacity(const struct mosaic_stream *st)
@@ -115,7 +116,8 @@ static int32_t disk_open(struct mosaic_store *s, struct mosaic_store_open *req)
 		struct mosaic_stream *st = &s->streams[i];
 		st->reserved = 0;
 		if (st->kind == MOSAIC_COMMIT_LOG)
-			st->end = (st->end + s->segment_bytes - 1) / s->segment_bytes * s->segment_bytes;
+			while (st->end % s->segment_bytes != 0)
+				st->end++;
 		else /* the last unit that is not zero */
 			while (st->end > st->begin) {
 				static const uint8_t zeros[20];
@@ -137,8 +139,8 @@ static int32_t disk_close(struct mosaic_store *s, struct mosaic_req *req)
 static int32_t disk_stream_at(struct mosaic_store *s, uint32_t i, struct mosaic_stream_name *name)
 {
 	const struct mosaic_stream *st = &s->streams[i];
-	*name = (struct mosaic_stream_name){ st->is_dropped ? MOSAIC_COMMIT_LOG : st->kind, st->queue_id,
-					     st->topic };
+	*name = (struct mosaic_stream_name){ st->is_dropped ? MOSAIC_COMMIT_LOG : st->kind,
+					     st->queue_id, st->topic };
 	return 0;
 }
 
@@ -204,7 +206,8 @@ static int32_t disk_start_at(struct mosaic_stream *st, uint64_t offset)
 	return 0;
 }
 
-static int32_t disk_read(struct mosaic_stream *st, uint64_t offset, uint32_t len, struct mosaic_read *read)
+static int32_t disk_read(struct mosaic_stream *st, uint64_t offset, uint32_t len,
+			 struct mosaic_read *read)
 {
 	struct mosaic_store *s = st->store;
 	assert_false(st->is_dropped);
@@ -500,8 +503,8 @@ static UNUSED struct message fixture_message(const char *topic, const char *body
 }
 
 /* Appends; returns the status. */
-static UNUSED int fixture_send(struct fixture *f, const char *topic, int32_t queue_id, const char *body,
-			       const char *tags)
+static UNUSED int fixture_send(struct fixture *f, const char *topic, int32_t queue_id,
+			       const char *body, const char *tags)
 {
 	uint8_t props[512];
 	struct message m = fixture_message(topic, body, tags, props);
@@ -523,8 +526,8 @@ static UNUSED void no_done(struct mosaic_req *req)
 }
 
 /* The message at a queue offset must have this body; reads unit and record through the log. */
-static UNUSED void fixture_expect(struct fixture *f, const char *topic, int32_t queue_id, int64_t index,
-				  const char *body)
+static UNUSED void fixture_expect(struct fixture *f, const char *topic, int32_t queue_id,
+				  int64_t index, const char *body)
 {
 	struct queue *q = fixture_queue(f, topic, queue_id);
 	struct mosaic_read units = { .req.done = no_done }, record = { .req.done = no_done };
@@ -552,7 +555,8 @@ static UNUSED struct mosaic_stream *fixture_disk_log(struct fixture *f)
 	return disk_stream(&f->disk, MOSAIC_COMMIT_LOG, NULL, 0);
 }
 
-static UNUSED struct mosaic_stream *fixture_disk_queue(struct fixture *f, const char *topic, int32_t id)
+static UNUSED struct mosaic_stream *fixture_disk_queue(struct fixture *f, const char *topic,
+						       int32_t id)
 {
 	return disk_stream(&f->disk, MOSAIC_CONSUME_QUEUE, topic, id);
 }

@@ -39,7 +39,8 @@ static void store_time_never_goes_back(void **state)
 	fixture_fini(&f);
 }
 
-/* For each length of the first record: the second ends up either behind it or in the next segment. */
+/* For each length of the first record: the second ends up either behind it or in the next
+ * segment. */
 static void record_leaves_room_for_the_blank_record(void **state)
 {
 	(void)state;
@@ -100,7 +101,9 @@ static void prepared_and_rolled_back_transactions_have_no_unit(void **state)
 	static const struct {
 		int32_t sys_flag;
 		bool has_unit;
-	} cases[] = { { 0, true }, { SYS_TRANSACTION_PREPARED, false }, { SYS_TRANSACTION_COMMIT, true },
+	} cases[] = { { 0, true },
+		      { SYS_TRANSACTION_PREPARED, false },
+		      { SYS_TRANSACTION_COMMIT, true },
 		      { SYS_TRANSACTION_ROLLBACK, false } };
 	struct fixture f;
 	fixture_init(&f);
@@ -191,7 +194,8 @@ static void waiters_for_room_are_told_once(void **state)
 	assert_int_equal(n, 2);
 	/* A failure tells them too: trying again answers what is wrong. */
 	log_wait_room(f.log, &a);
-	struct mosaic_error err = { .struct_size = sizeof(err), .code = MOSAIC_E_IO, .text = "gone" };
+	struct mosaic_error err = { .struct_size = sizeof(err), .code = MOSAIC_E_IO };
+	strcpy(err.text, "gone");
 	log_fail(f.log, &err);
 	fake_host_run(&f.h);
 	assert_int_equal(n, 3);

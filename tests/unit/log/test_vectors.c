@@ -54,7 +54,8 @@ static uint64_t loop_random(const struct mosaic_host *host)
 	return loop_now_ns(host) * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-static void loop_timer_start(const struct mosaic_host *host, struct mosaic_timer *t, uint64_t delay_ns)
+static void loop_timer_start(const struct mosaic_host *host, struct mosaic_timer *t,
+			     uint64_t delay_ns)
 {
 	struct loop *l = host->ctx;
 	timer_heap_add(&l->timers, t, loop_now_ns(host) + delay_ns);
@@ -97,7 +98,8 @@ static void loop_free(const struct mosaic_host *host, void *ptr)
 	free(ptr);
 }
 
-static void loop_log(const struct mosaic_host *host, uint32_t level, const char *event, const char *text)
+static void loop_log(const struct mosaic_host *host, uint32_t level, const char *event,
+		     const char *text)
 {
 	(void)host;
 	if (getenv("FAKE_HOST_LOG"))
@@ -249,7 +251,8 @@ static void write_file(const char *dir, json_t *file)
 	char path[1024];
 	const char *name = json_string_value(json_object_get(file, "path"));
 	/* Index and timer files are no business of the log. */
-	if (strncmp(name, "index/", 6) == 0 || strncmp(name, "timer", 5) == 0 || strcmp(name, "lock") == 0)
+	if (strncmp(name, "index/", 6) == 0 || strncmp(name, "timer", 5) == 0 ||
+	    strcmp(name, "lock") == 0)
 		return;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	make_parents(path);
@@ -264,8 +267,8 @@ static void write_file(const char *dir, json_t *file)
 	json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
 		size_t len;
 		uint8_t *bytes = from_hex(json_string_value(json_object_get(chunk, "hex")), &len);
-		assert_int_equal(pwrite(fd, bytes, len, json_integer_value(json_object_get(chunk, "offset"))),
-				 len);
+		off_t at = json_integer_value(json_object_get(chunk, "offset"));
+		assert_int_equal(pwrite(fd, bytes, len, at), len);
 		free(bytes);
 	}
 	close(fd);
@@ -323,7 +326,8 @@ static void world_fini(struct world *w)
 
 static uint64_t config_of(struct world *w, const char *name, uint64_t fallback)
 {
-	const char *text = json_string_value(json_object_get(json_object_get(w->vector, "config"), name));
+	json_t *config = json_object_get(w->vector, "config");
+	const char *text = json_string_value(json_object_get(config, name));
 	return text ? strtoull(text, NULL, 10) : fallback;
 }
 
@@ -412,7 +416,8 @@ static struct queue_unit unit_at(struct world *w, struct queue *q, int64_t index
 	return unit;
 }
 
-static void record_at(struct world *w, struct queue_unit unit, struct mosaic_read *read, struct message *m)
+static void record_at(struct world *w, struct queue_unit unit, struct mosaic_read *read,
+		      struct message *m)
 {
 	uint32_t len;
 	read->req.done = world_done;
@@ -429,7 +434,8 @@ static void record_at(struct world *w, struct queue_unit unit, struct mosaic_rea
 }
 
 /* Every unit of the vector's queues is there, and its record says that it is the right one. */
-static int check_queue(struct world *w, const char *topic, int32_t queue_id, const uint8_t *units, size_t len)
+static int check_queue(struct world *w, const char *topic, int32_t queue_id, const uint8_t *units,
+		       size_t len)
 {
 	struct queue *q = log_queue_find(w->log, slice_str(topic), queue_id);
 	assert_non_null(q);
@@ -493,7 +499,7 @@ static int check_messages(struct world *w)
 	json_array_foreach(json_object_get(w->vector, "messages_sent"), i, sent) {
 		const char *kind = json_string_value(json_object_get(sent, "kind"));
 		if (strcmp(kind, "normal") != 0)
-			continue; /* stored elsewhere or with another body: their units are checked above */
+			continue; /* stored elsewhere or with another body */
 		struct queue *q = log_queue_find(
 			w->log, slice_str(json_string_value(json_object_get(sent, "topic"))),
 			(int32_t)json_integer_value(json_object_get(sent, "queueId")));
