@@ -1,13 +1,17 @@
 /*
  * 318 UPDATE_NAMESRV_CONFIG, 319 GET_NAMESRV_CONFIG: properties text with RocketMQ's names.
  *
- * A request is applied as a whole or not at all. Names on the black list refuse it (16), as in Java;
- * names that we do not have are accepted and logged, because admin tools set them on whole clusters.
+ * A request is applied as a whole or not at all. Names on the black list refuse it (16), as in
+ * Java; names that we do not have are accepted and logged, because admin tools set them on whole
+ * clusters.
  */
 #include "base/num.h"
 #include "namesrv/namesrv_priv.h"
 
-enum option_type { OPTION_BOOL, OPTION_INT };
+enum option_type {
+	OPTION_BOOL,
+	OPTION_INT
+};
 
 struct option {
 	const char *name;
@@ -75,8 +79,8 @@ static bool next_property(struct mosaic_slice *text, struct mosaic_slice *name,
 		while (at < line.len && line.ptr[at] != '=' && line.ptr[at] != ':')
 			at++;
 		*name = trim(slice(line.ptr, at));
-		*value = at < line.len ? trim(slice(line.ptr + at + 1, line.len - at - 1)) :
-					 slice(NULL, 0);
+		*value = at < line.len ? trim(slice(line.ptr + at + 1, line.len - at - 1))
+				       : slice(NULL, 0);
 		return true;
 	}
 	return false;

@@ -1,6 +1,6 @@
 /*
- * Happy path: kv_change -> queued -> batch_start: document with the batch -> save -> batch_saved: the
- * batch becomes visible, its tickets are answered -> the next batch.
+ * Happy path: kv_change -> queued -> batch_start: document with the batch -> save -> batch_saved:
+ * the batch becomes visible, its tickets are answered -> the next batch.
  * Failure modes: a bound, or a save that fails: code 1 with the reason.
  */
 #include "namesrv/kv.h"
@@ -23,9 +23,9 @@ struct kv_change {
 struct kv {
 	const struct mosaic_host *host;
 	struct namesrv_docs docs;
-	struct map namespaces; /* name -> struct map of key -> value */
-	uint64_t bytes;        /* weight of what is visible */
-	uint64_t pending_bytes; /* weight of the changes that wait */
+	struct map namespaces;     /* name -> struct map of key -> value */
+	uint64_t bytes;            /* weight of what is visible */
+	uint64_t pending_bytes;    /* weight of the changes that wait */
 	struct list queued, batch; /* struct kv_change */
 	uint32_t n_queued;
 	bool is_saving, is_stopping;
@@ -161,8 +161,7 @@ static void batch_end(struct kv *kv, int status)
 {
 	if (status != 0)
 		LOG_ERROR(kv->host, "kv_save_failed", "status=%s", status_name(status));
-	LIST_FOR_SAFE(it, &kv->batch)
-	{
+	LIST_FOR_SAFE(it, &kv->batch) {
 		struct kv_change *c = LIST_ENTRY(it, struct kv_change, link);
 
 		list_remove(&c->link);
@@ -190,7 +189,8 @@ static void batch_saved(struct mosaic_req *req)
 /* Writes the document as it will be with the batch, and leaves the table as it was. */
 static void batch_document(struct kv *kv, struct buf *out)
 {
-	LIST_FOR(it, &kv->batch) change_swap(kv, LIST_ENTRY(it, struct kv_change, link));
+	LIST_FOR(it, &kv->batch)
+		change_swap(kv, LIST_ENTRY(it, struct kv_change, link));
 	write_document(kv, out);
 	for (struct list *it = kv->batch.prev; it != &kv->batch; it = it->prev)
 		change_undo(kv, LIST_ENTRY(it, struct kv_change, link));
@@ -226,7 +226,8 @@ static void batch_start(struct kv *kv)
 }
 
 /* NULL, or why the change cannot be taken. */
-static const char *refusal(const struct kv *kv, struct mosaic_slice ns, uint64_t weight, bool is_put)
+static const char *refusal(const struct kv *kv, struct mosaic_slice ns, uint64_t weight,
+			   bool is_put)
 {
 	if (kv->is_stopping)
 		return "the NameServer is stopping";
@@ -282,13 +283,11 @@ static int load(struct kv *kv, struct mosaic_slice text, struct mosaic_error *er
 		json_decref(root);
 		return err_set(err, MOSAIC_E_CORRUPT, "the KV config has no configTable");
 	}
-	json_object_foreach(spaces, ns, space)
-	{
+	json_object_foreach(spaces, ns, space) {
 		struct map *table = mem_alloc(sizeof(*table));
 
 		map_put(&kv->namespaces, slice_str(ns), table);
-		json_object_foreach(space, key, value)
-		{
+		json_object_foreach(space, key, value) {
 			if (!json_is_string(value))
 				continue; /* null: Java keeps it and answers as if absent */
 			map_put(table, slice_str(key), mem_strdup(json_string_value(value)));

@@ -1,10 +1,10 @@
 /*
- * The KV config (KVConfigManager of 5.3.3): namespace -> key -> value, the only state of a NameServer
- * that is on disk, as {"configTable":{"NS":{"key":"value"}}}.
+ * The KV config (KVConfigManager of 5.3.3): namespace -> key -> value, the only state of a
+ * NameServer that is on disk, as {"configTable":{"NS":{"key":"value"}}}.
  *
- * A change is visible and answered when it is saved. One save is under way at most; changes that come
- * meanwhile are saved together afterwards. When a save fails its changes are answered with the reason
- * and never become visible.
+ * A change is visible and answered when it is saved. One save is under way at most; changes that
+ * come meanwhile are saved together afterwards. When a save fails its changes are answered with the
+ * reason and never become visible.
  */
 #ifndef NAMESRV_KV_H
 #define NAMESRV_KV_H

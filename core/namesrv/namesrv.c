@@ -59,7 +59,10 @@ bool namesrv_need(struct request *req, const char *field, struct mosaic_slice *o
 	return true;
 }
 
-struct mosaic_slice or_null(struct mosaic_slice s) { return s.ptr ? s : slice_str("null"); }
+struct mosaic_slice or_null(struct mosaic_slice s)
+{
+	return s.ptr ? s : slice_str("null");
+}
 
 static void on_scan(struct mosaic_timer *timer)
 {

@@ -13,8 +13,8 @@ struct namesrv_docs {
 	void *ctx;
 	/* Content at open; empty when there is none. Borrowed during namesrv_create. */
 	struct mosaic_slice kv_config;
-	/* Replaces the document atomically (write, fsync, rename, fsync of the folder). content must
-	 * be copied; req->done runs later with the status. NULL: kept in memory only. */
+	/* Replaces the document atomically (write, fsync, rename, fsync of the folder). content
+	 * must be copied; req->done runs later with the status. NULL: kept in memory only. */
 	int (*save)(void *ctx, struct mosaic_slice content, struct mosaic_req *req);
 };
 
@@ -37,8 +37,8 @@ extern const uint32_t namesrv_n_rows;
 /* NULL and *err when the KV config cannot be read. */
 struct namesrv *namesrv_create(const struct namesrv_config *config, struct mosaic_error *err);
 void namesrv_start(struct namesrv *n); /* the expiry scan */
-/* Stops timers and refuses changes of the KV config; req->done when those that were accepted are saved
- * and answered. */
+/* Stops timers and refuses changes of the KV config; req->done when those that were accepted are
+ * saved and answered. */
 void namesrv_stop(struct namesrv *n, struct mosaic_req *req);
 void namesrv_destroy(struct namesrv *n);
 /* From the node's peer handler: brokers registered over this connection are gone at once. */

@@ -67,8 +67,7 @@ static int decode_wrapper(struct register_body *body, const json_t *wrapper,
 	rc = alloc_topics(body, json_object_size(table), err);
 	if (rc != 0)
 		return rc;
-	json_object_foreach(table, name, config)
-	{
+	json_object_foreach(table, name, config) {
 		struct registered_topic topic = {
 			.name = slice_str(name),
 			/* Defaults of TopicConfig. */

@@ -1,10 +1,10 @@
 /*
- * The body of REGISTER_BROKER (RegisterBrokerBody, TopicConfigSerializeWrapper of 5.3.3) in its three
- * forms: JSON, JSON of senders before V3_0_11 (without the outer object), and the zlib form:
+ * The body of REGISTER_BROKER (RegisterBrokerBody, TopicConfigSerializeWrapper of 5.3.3) in its
+ * three forms: JSON, JSON of senders before V3_0_11 (without the outer object), and the zlib form:
  *
  *   4 + n  DataVersion as JSON
  *   4      number of topics
- *   each   4 + n  "name readQueues writeQueues perm filterType {attributes}", the last part optional
+ *   each   4 + n  "name readQueues writeQueues perm filterType {attributes}"; the last is optional
  *   4 + n  filterServerList as JSON
  *   ...    mapping infos of static topics (not read)
  */
@@ -14,7 +14,7 @@
 #include "base/slice.h"
 #include "wire/json.h"
 
-#define TOPIC_NAME_MAX 512           /* "%RETRY%", a group of 255, "_" and a topic fit */
+#define TOPIC_NAME_MAX 512 /* "%RETRY%", a group of 255, "_" and a topic fit */
 #define REGISTER_INFLATED_MAX (64u * 1024 * 1024)
 #define FILTER_SERVERS_MAX (64u * 1024)
 
@@ -37,7 +37,8 @@ struct register_body {
 	uint8_t *inflated;
 };
 
-/* Slices borrow from `bytes` too. On an error (E_CORRUPT, E_LIMIT, E_NOMEM) there is nothing to free. */
+/* Slices borrow from `bytes` too. On an error (E_CORRUPT, E_LIMIT, E_NOMEM) there is nothing to
+ * free. */
 NODISCARD int register_body_decode(struct register_body *body, struct mosaic_slice bytes,
 				   bool compressed, int32_t sender_version,
 				   struct mosaic_error *err);

@@ -7,8 +7,8 @@
 #include "namesrv/namesrv_priv.h"
 #include "rpc/call.h"
 
-/* A name or an address: 1 to NAME_MAX_BYTES bytes without blanks, quotes and control characters. They go
- * into log lines and keys as they are. */
+/* A name or an address: 1 to NAME_MAX_BYTES bytes without blanks, quotes and control characters.
+ * They go into log lines and keys as they are. */
 static bool is_name(struct mosaic_slice s)
 {
 	if (s.len == 0 || s.len > NAME_MAX_BYTES)
@@ -46,8 +46,8 @@ static bool registration_read(struct namesrv *n, struct request *req, struct reg
 	reg->ha_addr = header_str(h, "haServerAddr");
 	reg->zone = header_str(h, "__ZONE_NAME");
 	if (reg->ha_addr.len > NAME_MAX_BYTES || reg->zone.len > NAME_MAX_BYTES) {
-		reply_missing(&req->ticket, reg->zone.len > NAME_MAX_BYTES ? "__ZONE_NAME" :
-									      "haServerAddr");
+		reply_missing(&req->ticket,
+			      reg->zone.len > NAME_MAX_BYTES ? "__ZONE_NAME" : "haServerAddr");
 		return false;
 	}
 	if (header_i64(h, "heartbeatTimeoutMillis", &timeout_ms) != 0 || timeout_ms <= 0 ||

@@ -1,8 +1,8 @@
 /*
  * What clients ask: 105 GET_ROUTEINFO_BY_TOPIC, 106 GET_BROKER_CLUSTER_INFO.
  *
- * Ids in brokerAddrs are integers, which fastjson writes as bare keys. A client of version V4_9_4 and
- * later, or one that says acceptStandardJsonOnly, gets them quoted in 105; 106 never quotes.
+ * Ids in brokerAddrs are integers, which fastjson writes as bare keys. A client of version V4_9_4
+ * and later, or one that says acceptStandardJsonOnly, gets them quoted in 105; 106 never quotes.
  */
 #include "namesrv/namesrv_priv.h"
 
@@ -155,8 +155,8 @@ void on_get_route(void *service, struct request *req)
 		q.zone = header_str(h, "__ZONE_NAME");
 	buf_clear(&n->out);
 	jw_init(&w, &n->out);
-	w.quote_int_keys = h->version >= VERSION_V4_9_4 ||
-			   header_bool(h, "acceptStandardJsonOnly", false);
+	w.quote_int_keys =
+		h->version >= VERSION_V4_9_4 || header_bool(h, "acceptStandardJsonOnly", false);
 	write_route(&w, &q);
 	namesrv_answer_out(n, req);
 }
@@ -185,7 +185,7 @@ void on_get_cluster_info(void *service, struct request *req)
 		jw_key_slice(&w, e->key);
 		jw_array(&w);
 		LIST_FOR(it, &c->groups)
-		jw_cstr(&w, LIST_ENTRY(it, struct broker_group, link)->name);
+			jw_cstr(&w, LIST_ENTRY(it, struct broker_group, link)->name);
 		jw_array_end(&w);
 	}
 	jw_object_end(&w);

@@ -1,11 +1,12 @@
 /*
- * Registration, in this order: bounds and refusals first, then the change, so that a refused request
- * leaves no trace.
+ * Registration, in this order: bounds and refusals first, then the change, so that a refused
+ * request leaves no trace.
  *
  * Failure modes of a registration:
- *   - an older stateVersion than the one that holds the id: the sender is forgotten, the holder stays;
- *   - a single topic from a broker that is unknown: refused, because a full registration must come first
- *     (topics that are missing in a registration are never deleted for that);
+ *   - an older stateVersion than the one that holds the id: the sender is forgotten, the holder
+ *     stays;
+ *   - a single topic from a broker that is unknown: refused, because a full registration must come
+ *     first (topics that are missing in a registration are never deleted for that);
  *   - a bound is reached: refused with the reason.
  * A broker goes by unregistration, by the end of its connection, or by silence.
  */
@@ -146,7 +147,10 @@ static struct broker *group_find(const struct broker_group *g, int64_t id)
 	return NULL;
 }
 
-struct broker *group_master(const struct broker_group *g) { return group_find(g, MASTER_ID); }
+struct broker *group_master(const struct broker_group *g)
+{
+	return group_find(g, MASTER_ID);
+}
 
 static void group_insert(struct broker_group *g, struct broker *b)
 {
@@ -197,7 +201,10 @@ struct broker *routes_live(const struct routes *r, struct mosaic_slice cluster,
 	return b;
 }
 
-static struct mosaic_slice peer_key(struct peer *const *peer) { return slice(peer, sizeof(*peer)); }
+static struct mosaic_slice peer_key(struct peer *const *peer)
+{
+	return slice(peer, sizeof(*peer));
+}
 
 static void broker_set_peer(struct routes *r, struct broker *b, struct peer *peer)
 {
@@ -285,8 +292,7 @@ void routes_expire(struct routes *r)
 {
 	uint64_t now = host_now_ns(r->host);
 
-	LIST_FOR_SAFE(it, &r->brokers)
-	{
+	LIST_FOR_SAFE(it, &r->brokers) {
 		struct broker *b = LIST_ENTRY(it, struct broker, link);
 
 		if (now - b->heard_ns <= b->timeout_ns)
@@ -334,9 +340,10 @@ static int check_bounds(struct routes *r, const struct registration *reg, bool i
 	for (uint32_t i = 0; i < body->n_topics; i++)
 		n_new += map_get(&r->topics, body->topics[i].name) == NULL;
 	if (n_new > r->max_topics - map_count(&r->topics))
-		return err_set(err, MOSAIC_E_LIMIT,
-			       "%u new topics of broker %.*s do not fit: %u of at most %u are known",
-			       n_new, SLICE_ARG(reg->name), map_count(&r->topics), r->max_topics);
+		return err_set(
+			err, MOSAIC_E_LIMIT,
+			"%u new topics of broker %.*s do not fit: %u of at most %u are known",
+			n_new, SLICE_ARG(reg->name), map_count(&r->topics), r->max_topics);
 	return 0;
 }
 
@@ -411,9 +418,9 @@ int routes_register(struct routes *r, const struct registration *reg,
 
 	*out = NULL;
 	if (holder && holder != b && holder->version.state_version > body->version.state_version) {
-		LOG_WARN(r->host, "registration_stale", "broker=%.*s id=%lld address=%.*s held_by=%s",
-			 SLICE_ARG(reg->name), (long long)reg->id, SLICE_ARG(reg->addr),
-			 holder->addr);
+		LOG_WARN(r->host, "registration_stale",
+			 "broker=%.*s id=%lld address=%.*s held_by=%s", SLICE_ARG(reg->name),
+			 (long long)reg->id, SLICE_ARG(reg->addr), holder->addr);
 		if (b)
 			routes_unregister(r, b);
 		return 0;

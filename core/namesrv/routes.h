@@ -1,12 +1,12 @@
 /*
- * The tables of the NameServer (RouteInfoManager of 5.3.3): which brokers there are and which queues of
- * which topic they serve. Everything is in memory and comes from registrations.
+ * The tables of the NameServer (RouteInfoManager of 5.3.3): which brokers there are and which
+ * queues of which topic they serve. Everything is in memory and comes from registrations.
  *
  *   cluster -> groups (one per broker name) -> brokers (one per id and address)
  *   topic   -> queue data, one per group
  *
- * Java keeps addresses and "live" entries in two tables; here a broker is one thing, so an address that
- * lost its id to another one is gone at once.
+ * Java keeps addresses and "live" entries in two tables; here a broker is one thing, so an address
+ * that lost its id to another one is gone at once.
  */
 #ifndef NAMESRV_ROUTES_H
 #define NAMESRV_ROUTES_H
@@ -69,7 +69,8 @@ struct routes {
 	struct list brokers;
 	uint32_t max_topics, max_brokers;
 	bool delete_missing_topics; /* deleteTopicWithBrokerRegistration */
-	/* The smallest id of a group has changed; offline_addr: of the broker that went, or NULL. */
+	/* The smallest id of a group has changed; offline_addr: of the broker that went, or
+	 * NULL. */
 	void (*min_id_changed)(void *ctx, struct broker_group *group, const char *offline_addr);
 	void *ctx;
 };
@@ -90,12 +91,13 @@ void routes_init(struct routes *r, const struct mosaic_host *host, uint32_t max_
 void routes_fini(struct routes *r);
 
 /*
- * 0: *out is the broker, or NULL when a newer one holds its id (answered as success, without content).
- * MOSAIC_E_INVAL: a first registration with a single topic. MOSAIC_E_LIMIT: a bound is reached. After
- * an error nothing has changed.
+ * 0: *out is the broker, or NULL when a newer one holds its id (answered as success, without
+ * content). MOSAIC_E_INVAL: a first registration with a single topic. MOSAIC_E_LIMIT: a bound is
+ * reached. After an error nothing has changed.
  */
 int routes_register(struct routes *r, const struct registration *reg,
-		    const struct register_body *body, struct broker **out, struct mosaic_error *err);
+		    const struct register_body *body, struct broker **out,
+		    struct mosaic_error *err);
 /* Removes the broker; with the last of its group go the group and its queues. */
 void routes_unregister(struct routes *r, struct broker *b);
 void routes_peer_closed(struct routes *r, struct peer *peer);
@@ -110,7 +112,8 @@ struct queue_data *topic_queues_of(const struct topic *t, const struct broker_gr
 /* Sets or adds queue data; makes the topic when it is new. Bounds are the caller's. */
 void routes_set_queues(struct routes *r, struct mosaic_slice topic, const struct queue_data *q);
 /* cluster NULL: the whole topic. */
-void routes_delete_topic(struct routes *r, struct mosaic_slice topic, const struct cluster *cluster);
+void routes_delete_topic(struct routes *r, struct mosaic_slice topic,
+			 const struct cluster *cluster);
 /* Changes perm of all topics of a group to (perm & keep) | set; returns how many topics it has. */
 uint32_t routes_change_perm(struct routes *r, const struct broker_group *g, int32_t keep,
 			    int32_t set);

@@ -1,6 +1,7 @@
 /*
- * Lists and changes of topics: 206 and 224 (all, by cluster), 304 (system topics: names of clusters and
- * brokers), 311 to 313 (by unit flags), 216, 217 (delete, register), 205, 327 (write permission).
+ * Lists and changes of topics: 206 and 224 (all, by cluster), 304 (system topics: names of clusters
+ * and brokers), 311 to 313 (by unit flags), 216, 217 (delete, register), 205, 327 (write
+ * permission).
  */
 #include "base/err.h"
 #include "namesrv/namesrv_priv.h"
@@ -91,7 +92,7 @@ void on_get_system_topics(void *service, struct request *req)
 
 		jw_str(&w, e->key);
 		LIST_FOR(it, &c->groups)
-		jw_cstr(&w, LIST_ENTRY(it, struct broker_group, link)->name);
+			jw_cstr(&w, LIST_ENTRY(it, struct broker_group, link)->name);
 	}
 	list_end(n, &w, req);
 }
@@ -101,14 +102,15 @@ void on_get_unit_topics(void *service, struct request *req)
 	struct namesrv *n = service;
 	struct json_writer w;
 	struct map_entry *e;
-	int32_t mask, want;
+	int32_t mask = SYS_FLAG_UNIT, want = SYS_FLAG_UNIT;
+
+	if (req->header.code != REQ_GET_UNIT_TOPIC_LIST)
+		mask = want = SYS_FLAG_UNIT_SUB;
+	if (req->header.code == REQ_GET_HAS_UNIT_SUB_UNUNIT_TOPIC_LIST)
+		mask |= SYS_FLAG_UNIT; /* and not that one */
 
 	if (!is_enabled(n->options.enable_topic_list, req))
 		return;
-	mask = req->header.code == REQ_GET_UNIT_TOPIC_LIST	 ? SYS_FLAG_UNIT :
-	       req->header.code == REQ_GET_HAS_UNIT_SUB_TOPIC_LIST ? SYS_FLAG_UNIT_SUB :
-								     SYS_FLAG_UNIT | SYS_FLAG_UNIT_SUB;
-	want = mask == SYS_FLAG_UNIT ? SYS_FLAG_UNIT : SYS_FLAG_UNIT_SUB;
 	list_begin(n, &w);
 	jw_key(&w, "topicList");
 	jw_array(&w);
@@ -155,9 +157,10 @@ static void register_topic(struct namesrv *n, struct mosaic_slice topic, const j
 	const json_t *object;
 	size_t i;
 
-	json_array_foreach(queues, i, object) if (!read_queue_data(n, object, &q)) return;
 	json_array_foreach(queues, i, object)
-	{
+		if (!read_queue_data(n, object, &q))
+			return;
+	json_array_foreach(queues, i, object) {
 		if (read_queue_data(n, object, &q))
 			routes_set_queues(&n->routes, topic, &q);
 	}

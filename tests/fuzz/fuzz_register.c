@@ -1,6 +1,6 @@
 /*
- * Bodies of REGISTER_BROKER: what is accepted has names within bounds that lie in the decoder's memory,
- * and a registration with it leaves tables that can be taken down again.
+ * Bodies of REGISTER_BROKER: what is accepted has names within bounds that lie in the decoder's
+ * memory, and a registration with it leaves tables that can be taken down again.
  * First byte: 0 JSON, 1 JSON of an old sender, 2 zlib stream, else the plain text of a zlib stream.
  */
 #include "base/err.h"

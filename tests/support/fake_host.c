@@ -4,9 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct fake_host *self(const struct mosaic_host *host) { return host->ctx; }
+static struct fake_host *self(const struct mosaic_host *host)
+{
+	return host->ctx;
+}
 
-static uint64_t fake_now(const struct mosaic_host *host) { return self(host)->now_ns; }
+static uint64_t fake_now(const struct mosaic_host *host)
+{
+	return self(host)->now_ns;
+}
 
 static uint64_t fake_wall(const struct mosaic_host *host)
 {
@@ -208,11 +214,17 @@ void fake_host_advance_ms(struct fake_host *h, uint64_t ms)
 	h->now_ns = until;
 }
 
-uint32_t fake_host_timers(const struct fake_host *h) { return h->timers.count; }
+uint32_t fake_host_timers(const struct fake_host *h)
+{
+	return h->timers.count;
+}
 
 bool fake_host_logged(struct fake_host *h, const char *text)
 {
 	return h->log.len > 0 && strstr(buf_cstr(&h->log), text) != NULL;
 }
 
-void fake_host_clear_log(struct fake_host *h) { buf_clear(&h->log); }
+void fake_host_clear_log(struct fake_host *h)
+{
+	buf_clear(&h->log);
+}

@@ -1,6 +1,6 @@
 /*
- * A struct mosaic_host with a clock that the test moves. Nothing runs by itself: posted requests, work
- * and due timers run inside fake_host_run and fake_host_advance_ms, on the test's thread.
+ * A struct mosaic_host with a clock that the test moves. Nothing runs by itself: posted requests,
+ * work and due timers run inside fake_host_run and fake_host_advance_ms, on the test's thread.
  *
  *   struct fake_host h;
  *   fake_host_init(&h);

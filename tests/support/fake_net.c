@@ -50,7 +50,10 @@ struct mosaic_transport *fake_net_transport(struct fake_net *net)
 	return (struct mosaic_transport *)(void *)net;
 }
 
-static struct fake_net *net_of(struct mosaic_transport *t) { return (struct fake_net *)(void *)t; }
+static struct fake_net *net_of(struct mosaic_transport *t)
+{
+	return (struct fake_net *)(void *)t;
+}
 
 struct fake_net *fake_net_create(struct fake_host *host)
 {
@@ -103,18 +106,17 @@ static void conn_end(struct mosaic_conn *conn, const char *why)
 
 void fake_net_destroy(struct fake_net *net)
 {
-	LIST_FOR(it, &net->conns) conn_end(LIST_ENTRY(it, struct mosaic_conn, link), "net is gone");
+	LIST_FOR(it, &net->conns)
+		conn_end(LIST_ENTRY(it, struct mosaic_conn, link), "net is gone");
 	fake_host_run(net->host);
-	LIST_FOR_SAFE(it, &net->conns)
-	{
+	LIST_FOR_SAFE(it, &net->conns) {
 		struct mosaic_conn *conn = LIST_ENTRY(it, struct mosaic_conn, link);
 
 		buf_free(&conn->out);
 		free(conn->room);
 		free(conn);
 	}
-	LIST_FOR_SAFE(it, &net->attempts)
-	{
+	LIST_FOR_SAFE(it, &net->attempts) {
 		struct attempt *a = LIST_ENTRY(it, struct attempt, link);
 
 		net->host->host.timer_stop(&net->host->host, &a->timer);
@@ -219,15 +221,14 @@ static int32_t net_close(struct mosaic_transport *t, struct mosaic_req *req)
 	struct fake_net *net = net_of(t);
 
 	net->n_listeners = 0;
-	LIST_FOR(it, &net->attempts)
-	{
+	LIST_FOR(it, &net->attempts) {
 		struct attempt *a = LIST_ENTRY(it, struct attempt, link);
 
 		if (!a->is_taken)
 			attempt_end(a, MOSAIC_E_CANCELED, "the transport closes");
 	}
 	LIST_FOR(it, &net->conns)
-	conn_end(LIST_ENTRY(it, struct mosaic_conn, link), "the transport closes");
+		conn_end(LIST_ENTRY(it, struct mosaic_conn, link), "the transport closes");
 	net->host->host.post(&net->host->host, req);
 	return MOSAIC_PENDING;
 }
@@ -319,8 +320,7 @@ struct mosaic_conn *fake_net_dial(struct fake_net *net, const char *address)
 
 static struct attempt *net_attempt(struct fake_net *net, const char *address)
 {
-	LIST_FOR(it, &net->attempts)
-	{
+	LIST_FOR(it, &net->attempts) {
 		struct attempt *a = LIST_ENTRY(it, struct attempt, link);
 
 		if (!a->is_taken && strcmp(a->to, address) == 0)
@@ -455,11 +455,14 @@ uint32_t fake_net_attempts(const struct fake_net *net, const char *address)
 	uint32_t n = 0;
 
 	LIST_FOR(it, &net->attempts)
-	n += strcmp(LIST_ENTRY(it, struct attempt, link)->to, address) == 0;
+		n += strcmp(LIST_ENTRY(it, struct attempt, link)->to, address) == 0;
 	return n;
 }
 
-void fake_conn_version(struct mosaic_conn *conn, int32_t version) { conn->version = version; }
+void fake_conn_version(struct mosaic_conn *conn, int32_t version)
+{
+	conn->version = version;
+}
 
 void fake_conn_block(struct mosaic_conn *conn, bool blocked)
 {
@@ -470,8 +473,17 @@ void fake_conn_block(struct mosaic_conn *conn, bool blocked)
 		conn->events->writable(conn->user, conn);
 }
 
-void fake_conn_close(struct mosaic_conn *conn) { conn_end(conn, "closed by the far end"); }
+void fake_conn_close(struct mosaic_conn *conn)
+{
+	conn_end(conn, "closed by the far end");
+}
 
-bool fake_conn_is_closed(const struct mosaic_conn *conn) { return conn->is_closing; }
+bool fake_conn_is_closed(const struct mosaic_conn *conn)
+{
+	return conn->is_closing;
+}
 
-const char *fake_conn_why(const struct mosaic_conn *conn) { return conn->why; }
+const char *fake_conn_why(const struct mosaic_conn *conn)
+{
+	return conn->why;
+}

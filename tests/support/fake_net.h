@@ -1,6 +1,6 @@
 /*
- * A transport in memory. The code under test is one end of every connection, the test plays the other:
- * it sends frames, which arrive inside the call, and reads the frames that the code wrote.
+ * A transport in memory. The code under test is one end of every connection, the test plays the
+ * other: it sends frames, which arrive inside the call, and reads the frames that the code wrote.
  *
  *   struct fake_net *net = fake_net_create(&host);
  *   pl.listener.address = "ns:9876"; pl.ops = &fake_net_ops; ...
@@ -11,7 +11,8 @@
  *   assert_true(fake_conn_next(c, &f));
  *   assert_int_equal(f.header.code, 17);
  *
- * Connections that the code makes wait until the test accepts or refuses them (or their time is over).
+ * Connections that the code makes wait until the test accepts or refuses them (or their time is
+ * over).
  */
 #ifndef SUPPORT_FAKE_NET_H
 #define SUPPORT_FAKE_NET_H

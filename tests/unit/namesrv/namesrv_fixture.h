@@ -92,21 +92,22 @@ static inline void setup_with(struct fixture *f, const char *kv_document)
 	f->handler = (struct peer_handler){ .ctx = f,
 					    .request = fixture_request,
 					    .closed = fixture_closed };
-	f->pl = (struct peer_listener){ .listener = { .address = "ns:9876", .max_frame = FRAME_MAX },
+	f->pl = (struct peer_listener){ .listener = { .address = "ns:9876",
+						      .max_frame = FRAME_MAX },
 					.host = &f->host.host,
 					.ops = &fake_net_ops,
 					.handler = &f->handler,
 					.max_peers = 1000 };
 	assert_int_equal(peer_listen(&f->pl, fake_net_transport(f->net), NULL), 0);
-	f->config = (struct namesrv_config){ .host = &f->host.host,
-					     .docs = { .ctx = f,
-						       .kv_config = slice_str(kv_document),
-						       .save = fixture_save },
-					     .broker_expiry_ms = 120000,
-					     .scan_ms = 5000,
-					     .max_topics = 20000,
-					     .max_brokers = 10,
-					     .listen_port = 9876 };
+	f->config = (struct namesrv_config){
+		.host = &f->host.host,
+		.docs = { .ctx = f, .kv_config = slice_str(kv_document), .save = fixture_save },
+		.broker_expiry_ms = 120000,
+		.scan_ms = 5000,
+		.max_topics = 20000,
+		.max_brokers = 10,
+		.listen_port = 9876
+	};
 	f->ns = namesrv_create(&f->config, &err);
 	assert_non_null(f->ns);
 	namesrv_start(f->ns);
@@ -114,9 +115,15 @@ static inline void setup_with(struct fixture *f, const char *kv_document)
 	assert_non_null(f->c);
 }
 
-static inline void setup(struct fixture *f) { setup_with(f, ""); }
+static inline void setup(struct fixture *f)
+{
+	setup_with(f, "");
+}
 
-static inline void fixture_stopped(struct mosaic_req *req) { (*(uint32_t *)req->data)++; }
+static inline void fixture_stopped(struct mosaic_req *req)
+{
+	(*(uint32_t *)req->data)++;
+}
 
 static inline void teardown(struct fixture *f)
 {
@@ -145,27 +152,28 @@ static inline struct fake_frame answer_on(struct fixture *f, struct mosaic_conn 
 }
 
 /* Sends on f->c and gives the answer. */
-#define ASK(f, code, body, ...)                                                                   \
+#define ASK(f, code, body, ...)                                                                    \
 	(fake_conn_request((f)->c, code, body, ##__VA_ARGS__, NULL), answer_on(f, (f)->c))
 
-#define assert_text(slice, text)                                                                  \
-	do {                                                                                      \
-		char *text_ = slice_dup(slice);                                                   \
-		assert_string_equal(text_, text);                                                 \
-		free(text_);                                                                      \
+#define assert_text(slice, text)                                                                   \
+	do {                                                                                       \
+		char *text_ = slice_dup(slice);                                                    \
+		assert_string_equal(text_, text);                                                  \
+		free(text_);                                                                       \
 	} while (0)
 
-/* A JSON body of REGISTER_BROKER with the topics of a blank-separated list, 4 queues each. Memory is
- * the caller's (free). */
+/* A JSON body of REGISTER_BROKER with the topics of a blank-separated list, 4 queues each. Memory
+ * is the caller's (free). */
 static inline char *register_json(const char *topics, int64_t state, int64_t counter)
 {
 	char *list = mem_strdup(topics), *at = list, *name;
 	struct buf b = BUF_INIT;
 
-	buf_printf(&b,
-		   "{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{\"dataVersion\":"
-		   "{\"counter\":%lld,\"stateVersion\":%lld,\"timestamp\":7},\"topicConfigTable\":{",
-		   (long long)counter, (long long)state);
+	buf_printf(
+		&b,
+		"{\"filterServerList\":[],\"topicConfigSerializeWrapper\":{\"dataVersion\":"
+		"{\"counter\":%lld,\"stateVersion\":%lld,\"timestamp\":7},\"topicConfigTable\":{",
+		(long long)counter, (long long)state);
 	for (uint32_t i = 0; (name = strsep(&at, " ")) != NULL; i++) {
 		if (*name == 0)
 			continue;
@@ -199,14 +207,15 @@ static inline struct fake_frame reg(struct fixture *f, struct reg r)
 
 	snprintf(id, sizeof(id), "%d", r.id);
 	snprintf(ha, sizeof(ha), "%s9", r.addr);
-	/* An empty key stands for an absent field: a header without it is what unknown fields are. */
-	fake_conn_request(c, REQ_REGISTER_BROKER, slice_str(json), "brokerName", r.name,
-			  "brokerAddr", r.addr, "clusterName", r.cluster ? r.cluster : "C1",
-			  "haServerAddr", ha, "brokerId", id, "compressed", "false",
-			  r.acting_master ? "enableActingMaster" : "x1",
-			  r.acting_master ? r.acting_master : "", r.timeout_ms ? "heartbeatTimeoutMillis" : "x2",
-			  r.timeout_ms ? r.timeout_ms : "", r.zone ? "__ZONE_NAME" : "x3",
-			  r.zone ? r.zone : "", NULL);
+	/* An empty key stands for an absent field: a header without it is what unknown fields
+	 * are. */
+	fake_conn_request(
+		c, REQ_REGISTER_BROKER, slice_str(json), "brokerName", r.name, "brokerAddr", r.addr,
+		"clusterName", r.cluster ? r.cluster : "C1", "haServerAddr", ha, "brokerId", id,
+		"compressed", "false", r.acting_master ? "enableActingMaster" : "x1",
+		r.acting_master ? r.acting_master : "",
+		r.timeout_ms ? "heartbeatTimeoutMillis" : "x2", r.timeout_ms ? r.timeout_ms : "",
+		r.zone ? "__ZONE_NAME" : "x3", r.zone ? r.zone : "", NULL);
 	free(json);
 	return answer_on(f, c);
 }

@@ -27,7 +27,8 @@ static void what_is_put_is_saved_and_read_and_can_be_deleted(void **state)
 	assert_text(ASK(&f, REQ_GET_KVLIST_BY_NAMESPACE, NO_BODY, "namespace", "NS").body,
 		    "{\"table\":{\"k\":\"new\"}}");
 	assert_int_equal(
-		ASK(&f, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "k").header.code, 0);
+		ASK(&f, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "k").header.code,
+		0);
 	frame = get(&f, "NS", "k");
 	assert_int_equal(frame.header.code, RES_QUERY_NOT_FOUND);
 	assert_text(frame.header.remark, "No config item, Namespace: NS Key: k");
@@ -48,8 +49,9 @@ static void the_document_is_read_at_start(void **state)
 	frame = get(&f, "ORDER_TOPIC_CONFIG", "T");
 	assert_text(header_str(&frame.header, "value"), "b1:4");
 	assert_int_equal(put(&f, "NS", "k", "v"), 0);
-	assert_text(buf_slice(&f.saved), "{\"configTable\":{\"ORDER_TOPIC_CONFIG\":{\"T\":\"b1:4\"},"
-					 "\"E\":{},\"NS\":{\"k\":\"v\"}}}");
+	assert_text(buf_slice(&f.saved),
+		    "{\"configTable\":{\"ORDER_TOPIC_CONFIG\":{\"T\":\"b1:4\"},"
+		    "\"E\":{},\"NS\":{\"k\":\"v\"}}}");
 	teardown(&f);
 }
 
@@ -131,7 +133,8 @@ static void a_failed_save_is_answered_with_the_reason_and_leaves_the_old_value(v
 	assert_text(frame.header.remark, "the KV config cannot be saved: no space is left");
 	assert_int_equal(put(&f, "NEW", "k", "v"), RES_SYSTEM_ERROR);
 	assert_int_equal(
-		ASK(&f, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "k").header.code, 1);
+		ASK(&f, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "k").header.code,
+		1);
 	frame = get(&f, "NS", "k");
 	assert_text(header_str(&frame.header, "value"), "old");
 	assert_int_equal(
@@ -179,7 +182,8 @@ static void the_config_is_bounded(void **state)
 	assert_int_equal(put(&f, "NS", "a", value), 0);
 	assert_int_equal(put(&f, "NS", "b", value), RES_SYSTEM_ERROR);
 	assert_int_equal(
-		ASK(&f, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "a").header.code, 0);
+		ASK(&f, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "a").header.code,
+		0);
 	assert_int_equal(put(&f, "NS", "b", value), 0);
 	f.hold_saves = true; /* the same bound while nothing is saved yet */
 	fake_conn_request(f.c, REQ_DELETE_KV_CONFIG, NO_BODY, "namespace", "NS", "key", "b", NULL);
@@ -224,7 +228,8 @@ int main(void)
 		cmocka_unit_test(a_damaged_document_is_an_error_not_an_empty_config),
 		cmocka_unit_test(a_change_is_answered_and_visible_only_after_its_save),
 		cmocka_unit_test(changes_during_a_save_go_into_one_next_save_in_order),
-		cmocka_unit_test(a_failed_save_is_answered_with_the_reason_and_leaves_the_old_value),
+		cmocka_unit_test(
+			a_failed_save_is_answered_with_the_reason_and_leaves_the_old_value),
 		cmocka_unit_test(missing_fields_get_javas_words),
 		cmocka_unit_test(the_config_is_bounded),
 		cmocka_unit_test(stop_waits_for_the_save_and_its_answer),

@@ -90,8 +90,8 @@ static void every_cut_and_every_changed_byte_is_survived(void **state)
 
 static void false_counts_and_damaged_topics_are_refused(void **state)
 {
-	static const char *const lines[] = { "", " 8 4 6 SINGLE_TAG", "T", "T 8 4", "T x 4 6 S",
-					     "T 99999999999 4 6 S" };
+	static const char *const lines[] = { "",      " 8 4 6 SINGLE_TAG", "T",
+					     "T 8 4", "T x 4 6 S",         "T 99999999999 4 6 S" };
 	struct mosaic_error err = ERR_INIT;
 	struct register_body body;
 	struct buf b = BUF_INIT;
@@ -110,7 +110,8 @@ static void false_counts_and_damaged_topics_are_refused(void **state)
 		append_block(&b, lines[i]);
 		append_block(&b, "[]");
 		b = deflated(b);
-		assert_int_not_equal(register_body_decode(&body, buf_slice(&b), true, 479, &err), 0);
+		assert_int_not_equal(register_body_decode(&body, buf_slice(&b), true, 479, &err),
+				     0);
 		buf_free(&b);
 	}
 }
@@ -157,7 +158,8 @@ static void an_empty_body_is_an_empty_table_and_damage_is_an_error(void **state)
 	static const char *const good[] = { "", "{}", "{\"topicConfigSerializeWrapper\":{}}",
 					    "{\"topicConfigSerializeWrapper\":null}" };
 	static const char *const bad[] = {
-		"garbage", "[]", "{", "{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{\"\":{}}}}"
+		"garbage", "[]", "{",
+		"{\"topicConfigSerializeWrapper\":{\"topicConfigTable\":{\"\":{}}}}"
 	};
 	struct mosaic_error err = ERR_INIT;
 	struct register_body body;

@@ -1,8 +1,8 @@
 #include "namesrv_fixture.h"
 
-#define REST                                                                                      \
-	"},\"brokerName\":\"b1\",\"cluster\":\"C1\",\"enableActingMaster\":false}],"              \
-	"\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":\"b1\",\"perm\":6,"             \
+#define REST                                                                                       \
+	"},\"brokerName\":\"b1\",\"cluster\":\"C1\",\"enableActingMaster\":false}],"               \
+	"\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":\"b1\",\"perm\":6,"              \
 	"\"readQueueNums\":4,\"topicSysFlag\":0,\"writeQueueNums\":4}]}"
 #define QUOTED "{\"brokerDatas\":[{\"brokerAddrs\":{\"0\":\"h:1\",\"1\":\"h:2\"" REST
 #define BARE "{\"brokerDatas\":[{\"brokerAddrs\":{0:\"h:1\",1:\"h:2\"" REST
@@ -45,9 +45,10 @@ static void the_cluster_info_never_quotes_ids(void **state)
 
 	(void)state;
 	setup_pair(&f);
-	assert_clusters(&f, "{\"brokerAddrTable\":{\"b1\":{\"brokerAddrs\":{0:\"h:1\",1:\"h:2\"},"
-			    "\"brokerName\":\"b1\",\"cluster\":\"C1\",\"enableActingMaster\":false}},"
-			    "\"clusterAddrTable\":{\"C1\":[\"b1\"]}}");
+	assert_clusters(&f,
+			"{\"brokerAddrTable\":{\"b1\":{\"brokerAddrs\":{0:\"h:1\",1:\"h:2\"},"
+			"\"brokerName\":\"b1\",\"cluster\":\"C1\",\"enableActingMaster\":false}},"
+			"\"clusterAddrTable\":{\"C1\":[\"b1\"]}}");
 	teardown(&f);
 }
 
@@ -135,8 +136,8 @@ static void a_changed_body_crc_is_refused(void **state)
 	(void)state;
 	setup(&f);
 	frame = ASK(&f, REQ_REGISTER_BROKER, slice_str("{}"), "brokerName", "b1", "brokerAddr",
-		    "h:1", "clusterName", "C1", "haServerAddr", "h:2", "brokerId", "0", "compressed",
-		    "false", "bodyCrc32", "12345");
+		    "h:1", "clusterName", "C1", "haServerAddr", "h:2", "brokerId", "0",
+		    "compressed", "false", "bodyCrc32", "12345");
 	assert_int_equal(frame.header.code, RES_SYSTEM_ERROR);
 	assert_text(frame.header.remark, "crc32 not match");
 	teardown(&f);
@@ -175,7 +176,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_topic_is_17_with_the_text_clients_know),
 		cmocka_unit_test(
 			order_topics_are_in_the_route_when_configured_and_in_each_registration),
-		cmocka_unit_test(the_zone_filter_leaves_out_other_zones_except_groups_without_master),
+		cmocka_unit_test(
+			the_zone_filter_leaves_out_other_zones_except_groups_without_master),
 		cmocka_unit_test(routes_wait_for_the_service_when_that_is_configured),
 		cmocka_unit_test(a_changed_body_crc_is_refused),
 		cmocka_unit_test(the_data_version_tells_a_broker_whether_to_register),

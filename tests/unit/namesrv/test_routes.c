@@ -1,15 +1,15 @@
 #include "namesrv_fixture.h"
 
 #define EMPTY "{\"brokerAddrTable\":{},\"clusterAddrTable\":{}}"
-#define GROUP(name, addrs, acting)                                                                \
-	"\"" name "\":{\"brokerAddrs\":{" addrs "},\"brokerName\":\"" name                        \
+#define GROUP(name, addrs, acting)                                                                 \
+	"\"" name "\":{\"brokerAddrs\":{" addrs "},\"brokerName\":\"" name                         \
 	"\",\"cluster\":\"C1\",\"enableActingMaster\":" acting "}"
-#define ONE(addrs)                                                                                \
-	"{\"brokerAddrTable\":{" GROUP("b1", addrs, "false") "},\"clusterAddrTable\":{\"C1\":["  \
+#define ONE(addrs)                                                                                 \
+	"{\"brokerAddrTable\":{" GROUP("b1", addrs, "false") "},\"clusterAddrTable\":{\"C1\":["    \
 							     "\"b1\"]}}"
-#define ROUTE_B1(addrs, perm)                                                                     \
-	"{\"brokerDatas\":[{\"brokerAddrs\":{" addrs "},\"brokerName\":\"b1\",\"cluster\":\"C1\","  \
-	"\"enableActingMaster\":false}],\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":"  \
+#define ROUTE_B1(addrs, perm)                                                                      \
+	"{\"brokerDatas\":[{\"brokerAddrs\":{" addrs "},\"brokerName\":\"b1\",\"cluster\":\"C1\"," \
+	"\"enableActingMaster\":false}],\"filterServerTable\":{},\"queueDatas\":[{\"brokerName\":" \
 	"\"b1\",\"perm\":" perm ",\"readQueueNums\":4,\"topicSysFlag\":0,\"writeQueueNums\":4}]}"
 
 static struct fake_frame route(struct fixture *f, const char *topic)
@@ -84,9 +84,8 @@ static void the_same_data_version_changes_no_known_topic_but_adds_unknown_ones(v
 	(void)state;
 	setup(&f);
 	assert_registered(REG(&f, .name = "b1", .addr = "h:1", .topics = "T1 T2", .counter = 1));
-	assert_int_equal(ASK(&f, REQ_WIPE_WRITE_PERM_OF_BROKER, NO_BODY, "brokerName", "b1")
-				 .header.code,
-			 0);
+	assert_int_equal(
+		ASK(&f, REQ_WIPE_WRITE_PERM_OF_BROKER, NO_BODY, "brokerName", "b1").header.code, 0);
 	assert_registered(REG(&f, .name = "b1", .addr = "h:1", .topics = "T1 T4", .counter = 1));
 	assert_text(route(&f, "T1").body, ROUTE_B1("\"0\":\"h:1\"", "4"));
 	assert_int_equal(route_code(&f, "T4"), 0);

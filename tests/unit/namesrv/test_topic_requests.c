@@ -97,14 +97,14 @@ static void deletion_with_a_cluster_keeps_the_queues_of_others(void **state)
 
 	(void)state;
 	setup_two(&f);
-	assert_int_equal(ASK(&f, REQ_DELETE_TOPIC_IN_NAMESRV, NO_BODY, "topic", "T1", "clusterName",
-			     "none")
-				 .header.code,
-			 0);
-	assert_int_equal(ASK(&f, REQ_DELETE_TOPIC_IN_NAMESRV, NO_BODY, "topic", "T1", "clusterName",
-			     "C1")
-				 .header.code,
-			 0);
+	assert_int_equal(
+		ASK(&f, REQ_DELETE_TOPIC_IN_NAMESRV, NO_BODY, "topic", "T1", "clusterName", "none")
+			.header.code,
+		0);
+	assert_int_equal(
+		ASK(&f, REQ_DELETE_TOPIC_IN_NAMESRV, NO_BODY, "topic", "T1", "clusterName", "C1")
+			.header.code,
+		0);
 	frame = ASK(&f, REQ_GET_ROUTEINFO_BY_TOPIC, NO_BODY, "topic", "T1");
 	assert_int_equal(frame.header.code, 0);
 	assert_null(memmem(frame.body.ptr, frame.body.len, "b1", 2));

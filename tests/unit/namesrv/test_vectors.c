@@ -28,21 +28,22 @@ static void register_like(struct fixture *f, const json_t *broker, const char *t
 	const char *id, *cluster = json_string_value(json_object_get(broker, "cluster"));
 	json_t *addr;
 
-	json_object_foreach(json_object_get(broker, "brokerAddrs"), id, addr) assert_registered(
-		REG(f, .name = json_string_value(json_object_get(broker, "brokerName")),
-		    .addr = json_string_value(addr), .id = atoi(id), .topics = topics,
-		    .cluster = cluster,
-		    .acting_master = json_is_true(json_object_get(broker, "enableActingMaster")) ?
-					     "true" :
-					     "false"));
+	json_object_foreach(json_object_get(broker, "brokerAddrs"), id, addr)
+		assert_registered(REG(
+			f, .name = json_string_value(json_object_get(broker, "brokerName")),
+			.addr = json_string_value(addr), .id = atoi(id), .topics = topics,
+			.cluster = cluster,
+			.acting_master = json_is_true(json_object_get(broker, "enableActingMaster"))
+						 ? "true"
+						 : "false"));
 }
 
 static void put_kv(struct fixture *f, const char *ns, const char *key, const char *value)
 {
-	assert_int_equal(ASK(f, REQ_PUT_KV_CONFIG, NO_BODY, "namespace", ns, "key", key, "value",
-			     value)
-				 .header.code,
-			 0);
+	assert_int_equal(
+		ASK(f, REQ_PUT_KV_CONFIG, NO_BODY, "namespace", ns, "key", key, "value", value)
+			.header.code,
+		0);
 }
 
 static const char *ext(const json_t *message, const char *key)
@@ -54,8 +55,8 @@ static const char *ext(const json_t *message, const char *key)
 static void prepare_kv(struct fixture *f, int code, const json_t *request, const json_t *response,
 		       const json_t *body)
 {
-	const char *ns = code == REQ_REGISTER_BROKER ? "ORDER_TOPIC_CONFIG" :
-						       ext(request, "namespace");
+	const char *ns =
+		code == REQ_REGISTER_BROKER ? "ORDER_TOPIC_CONFIG" : ext(request, "namespace");
 	const char *key;
 	json_t *value;
 
@@ -103,17 +104,18 @@ static void assert_shape(const char *where, const json_t *want, const json_t *go
 	const char *key;
 	json_t *member;
 
-	if (json_typeof(want) != json_typeof(got) && !(json_is_boolean(want) && json_is_boolean(got)))
+	if (json_typeof(want) != json_typeof(got) &&
+	    !(json_is_boolean(want) && json_is_boolean(got)))
 		fail_msg("%s: another type", where);
 	if (json_is_object(want)) {
-		json_object_foreach((json_t *)(uintptr_t)want, key, member)
-		{
+		json_object_foreach((json_t *)(uintptr_t)want, key, member) {
 			if (!json_object_get(got, key))
 				fail_msg("%s: no member %s", where, key);
 			assert_shape(key, member, json_object_get(got, key));
 		}
-		json_object_foreach((json_t *)(uintptr_t)got, key, member) if (!json_object_get(want, key))
-			fail_msg("%s: unexpected member %s", where, key);
+		json_object_foreach((json_t *)(uintptr_t)got, key, member)
+			if (!json_object_get(want, key))
+				fail_msg("%s: unexpected member %s", where, key);
 	} else if (json_is_array(want) && json_array_size(want) > 0 && json_array_size(got) > 0) {
 		assert_shape(where, json_array_get(want, 0), json_array_get(got, 0));
 	}
@@ -147,7 +149,8 @@ static void assert_answer(int code, const json_t *response, const struct fake_fr
 	json_t *value;
 
 	assert_int_equal(json_integer_value(json_object_get(header, "code")), got->header.code);
-	assert_int_equal(json_integer_value(json_object_get(header, "version")), got->header.version);
+	assert_int_equal(json_integer_value(json_object_get(header, "version")),
+			 got->header.version);
 	if (got->header.code != 0) /* 901 says "not set any response code" with code 0 */
 		assert_text(got->header.remark, remark);
 	assert_int_equal(json_object_size(fields), got->header.n_fields);
@@ -196,15 +199,29 @@ static void run_exchange(int code, const json_t *exchange)
 }
 
 static const char *const files[] = {
-	"100-put_kv_config", "101-get_kv_config", "102-delete_kv_config", "103-register_broker",
-	"104-unregister_broker", "105-get_routeinfo_by_topic", "106-get_broker_cluster_info",
-	"205-wipe_write_perm_of_broker", "206-get_all_topic_list_from_nameserver",
-	"216-delete_topic_in_namesrv", "217-register_topic_in_namesrv",
-	"219-get_kvlist_by_namespace", "224-get_topics_by_cluster",
-	"304-get_system_topic_list_from_ns", "311-get_unit_topic_list",
-	"312-get_has_unit_sub_topic_list", "313-get_has_unit_sub_ununit_topic_list",
-	"318-update_namesrv_config", "319-get_namesrv_config", "322-query_data_version",
-	"327-add_write_perm_of_broker", "901-get_broker_member_group", "904-broker_heartbeat",
+	"100-put_kv_config",
+	"101-get_kv_config",
+	"102-delete_kv_config",
+	"103-register_broker",
+	"104-unregister_broker",
+	"105-get_routeinfo_by_topic",
+	"106-get_broker_cluster_info",
+	"205-wipe_write_perm_of_broker",
+	"206-get_all_topic_list_from_nameserver",
+	"216-delete_topic_in_namesrv",
+	"217-register_topic_in_namesrv",
+	"219-get_kvlist_by_namespace",
+	"224-get_topics_by_cluster",
+	"304-get_system_topic_list_from_ns",
+	"311-get_unit_topic_list",
+	"312-get_has_unit_sub_topic_list",
+	"313-get_has_unit_sub_ununit_topic_list",
+	"318-update_namesrv_config",
+	"319-get_namesrv_config",
+	"322-query_data_version",
+	"327-add_write_perm_of_broker",
+	"901-get_broker_member_group",
+	"904-broker_heartbeat",
 };
 
 static uint32_t run_file(const char *dir, const char *name)
@@ -218,8 +235,7 @@ static uint32_t run_file(const char *dir, const char *name)
 	root = json_load_file(path, 0, NULL);
 	if (root == NULL)
 		fail_msg("cannot read %s", path);
-	json_array_foreach(json_object_get(root, "exchanges"), i, exchange)
-	{
+	json_array_foreach(json_object_get(root, "exchanges"), i, exchange) {
 		const char *direction = json_string_value(json_object_get(exchange, "direction"));
 
 		if (strcmp(direction, "client->nameserver") != 0)

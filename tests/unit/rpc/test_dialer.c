@@ -223,7 +223,8 @@ int main(void)
 		cmocka_unit_test(callers_share_one_connection_and_later_ones_get_it_at_once),
 		cmocka_unit_test(a_refused_connection_is_told_and_tried_again_after_a_second),
 		cmocka_unit_test(a_broken_connection_is_made_anew_for_the_next_caller),
-		cmocka_unit_test(a_caller_that_comes_between_close_and_closed_gets_a_new_connection),
+		cmocka_unit_test(
+			a_caller_that_comes_between_close_and_closed_gets_a_new_connection),
 		cmocka_unit_test(a_caller_waits_no_longer_than_it_said),
 		cmocka_unit_test(a_canceled_wait_hears_nothing),
 		cmocka_unit_test(closing_ends_waits_and_connections_also_one_that_is_being_made),

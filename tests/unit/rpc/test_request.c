@@ -228,8 +228,14 @@ static void answer_spans(struct fixture *f, struct request *req)
 
 	(void)f;
 	spans = (struct spans){
-		.a = { .ptr = (const uint8_t *)"hello ", .len = 6, .release = span_release, .data = &spans },
-		.b = { .ptr = (const uint8_t *)"world", .len = 5, .release = span_release, .data = &spans },
+		.a = { .ptr = (const uint8_t *)"hello ",
+		       .len = 6,
+		       .release = span_release,
+		       .data = &spans },
+		.b = { .ptr = (const uint8_t *)"world",
+		       .len = 5,
+		       .release = span_release,
+		       .data = &spans },
 	};
 	spans.a.next = &spans.b;
 	assert_true(reply_begin(&r, &req->ticket, RES_SUCCESS, REPLY_ROOM, 0));
@@ -280,7 +286,8 @@ int main(void)
 		cmocka_unit_test(an_unknown_code_is_answered_in_javas_words),
 		cmocka_unit_test(a_peer_that_does_not_read_its_answers_is_closed),
 		cmocka_unit_test(a_kept_request_outlives_its_frame_and_its_connection),
-		cmocka_unit_test(a_body_of_spans_follows_the_header_and_every_span_is_released_once),
+		cmocka_unit_test(
+			a_body_of_spans_follows_the_header_and_every_span_is_released_once),
 		cmocka_unit_test(
 			spans_that_the_transport_refuses_are_released_and_the_connection_closed),
 	};
