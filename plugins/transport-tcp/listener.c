@@ -45,6 +45,13 @@ static void admit(struct tcp_listener *l, int fd, const struct sockaddr *from)
 		tcp_conn_end(c, MOSAIC_E_IO, uv_strerror(rc)); /* the core never knew it */
 }
 
+/* It may have been lost while every descriptor was in use; it comes before new connections. */
+static void keep_spare(struct mosaic_transport *t)
+{
+	if (t->spare_fd < 0)
+		t->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 /* Descriptors are out: with the spare one a waiting client hears "no" instead of nothing. */
 static bool turn_away(struct tcp_listener *l)
 {
@@ -59,7 +66,8 @@ static bool turn_away(struct tcp_listener *l)
 	int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
-	t->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	t->spare_fd = -1;
+	keep_spare(t);
 	return fd >= 0;
 }
 
@@ -82,6 +90,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 
+	keep_spare(l->transport);
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		struct sockaddr_storage from;
 		socklen_t len = sizeof(from);

@@ -440,6 +440,34 @@ static void output_above_the_bound_is_refused_and_writable_comes_when_it_drained
 	stop(kit);
 }
 
+static void fill_again(struct side *side)
+{
+	static const uint8_t bytes[4096];
+	while (side->n_writable < 200 && side_send(side, bytes, sizeof(bytes)))
+		;
+}
+
+static void a_core_that_writes_whenever_it_may_does_not_stop_the_loop(void **state)
+{
+	struct kit_option options[] = { { "highPending", 8192 }, { "maxPending", 8192 },
+					{ NULL, 0 } };
+	struct kit *kit = start(options);
+	uint8_t bytes[4096];
+	(void)state;
+	kit->on_writable = fill_again;
+	int fd = peer_open(kit);
+	peer_send_frame(kit, fd, "x", 1);
+	struct side *side = kit_side(kit, 0);
+	fill_again(side); /* the socket takes all of it at once, so writable() comes at once */
+	kit_turn(kit);
+	assert_in_range(side->n_writable, 1, 40);
+	for (int i = 0; i < 200 * 2; i++)
+		peer_read(kit, fd, bytes, sizeof(bytes));
+	KIT_UNTIL(kit, side->n_writable == 200);
+	close(fd);
+	stop(kit);
+}
+
 static void idle_connections_hold_less_than_1_kib(void **state)
 {
 	struct kit *kit = start(NULL);
@@ -707,7 +735,10 @@ static void out_of_descriptors_turns_away_and_recovers(void **state)
 	small = limit;
 	small.rlim_cur = 3; /* every descriptor is above it */
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
-	KIT_UNTIL(kit, kit_logged(kit, "descriptors_out"));
+	KIT_UNTIL(kit, kit_logged(kit, "descriptors_out")); /* not even the spare one helps */
+	small.rlim_cur = (rlim_t)bad + 1; /* all are in use, the spare one helps */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+	assert_true(peer_is_at_end(kit, bad));
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	peer_send_frame(kit, good, "hello", 5);
 	peer_read(kit, good, answer, sizeof(answer));
@@ -719,6 +750,39 @@ static void out_of_descriptors_turns_away_and_recovers(void **state)
 	close(bad);
 	close(later);
 	stop(kit);
+}
+
+static void out_of_memory_costs_a_connection_and_no_more(void **state)
+{
+	(void)state;
+	for (uint32_t n = 1; n < 20; n++) {
+		struct kit *kit = start(NULL);
+		struct mosaic_error err = ERR_INIT;
+		struct mosaic_transport *none;
+		char answer[9];
+		kit->on_frame = close_at_once; /* answers 'f' when there is memory, and closes */
+		kit->fail_in = n;
+		for (int i = 0; i < 4; i++) {
+			int fd = peer_open(kit);
+			(void)send(fd, "\0\0\0", 3, MSG_NOSIGNAL);
+			kit_turn(kit);
+			(void)send(fd, "\1a\0\0\0", 5, MSG_NOSIGNAL);
+			kit_turn(kit);
+			(void)send(fd, "\1c", 2, MSG_NOSIGNAL);
+			assert_true(peer_is_at_end(kit, fd));
+			close(fd);
+		}
+		kit->fail_in = n <= 2 ? n : 0;
+		if (n <= 2)
+			assert_int_equal(kit->ops->create(&kit->host.api, (uint8_t[256]){ 0 },
+							  &none, &err), MOSAIC_E_NOMEM);
+		kit->on_frame = echo;
+		int fd = peer_open(kit);
+		peer_send_frame(kit, fd, "hello", 5);
+		peer_read(kit, fd, answer, sizeof(answer));
+		close(fd);
+		stop(kit);
+	}
 }
 
 /* ---- everything at once ---- */
@@ -1044,6 +1108,7 @@ int main(void)
 		TEST(spans_are_released_before_closed_when_the_core_closes),
 		TEST(a_peer_that_does_not_read_is_not_read_from_and_loses_nothing),
 		TEST(output_above_the_bound_is_refused_and_writable_comes_when_it_drained),
+		TEST(a_core_that_writes_whenever_it_may_does_not_stop_the_loop),
 		TEST(idle_connections_hold_less_than_1_kib),
 		TEST(parts_of_frames_cost_what_has_arrived),
 		TEST(a_frame_beyond_the_memory_for_parts_closes_its_connection_only),
@@ -1055,6 +1120,7 @@ int main(void)
 		TEST(idle_connections_are_closed_and_busy_ones_are_not),
 		TEST(connections_above_the_bound_are_turned_away),
 		TEST(out_of_descriptors_turns_away_and_recovers),
+		TEST(out_of_memory_costs_a_connection_and_no_more),
 		TEST(anything_in_any_order_ends_clean),
 		TEST(a_taken_port_or_a_bad_address_is_an_error_with_a_text),
 		TEST(after_unlisten_connections_stay_and_new_ones_fail),

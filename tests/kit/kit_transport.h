@@ -46,8 +46,10 @@ struct kit {
 	bool is_closed; /* the transport */
 	int32_t refuse; /* what accepted() returns */
 	uint64_t allocated; /* bytes the transport holds */
+	uint32_t fail_in;   /* the n-th allocation from now fails; 0: none */
 	/* What a side does with a frame beside recording it. */
 	void (*on_frame)(struct side *side, uint8_t *frame, uint32_t len);
+	void (*on_writable)(struct side *side);
 };
 
 struct kit_option {

@@ -16,6 +16,8 @@
 static void *counted_alloc(const struct mosaic_host *api, size_t size)
 {
 	struct kit *kit = ((struct host *)api->ctx)->user;
+	if (kit->fail_in > 0 && --kit->fail_in == 0)
+		return NULL;
 	void *ptr = malloc(size);
 	kit->allocated += malloc_usable_size(ptr);
 	return ptr;
@@ -66,6 +68,8 @@ static void on_writable(void *user, struct mosaic_conn *conn)
 	assert_ptr_equal(side->conn, conn);
 	assert_false(side->kit->in_call);
 	side->n_writable++;
+	if (side->kit->on_writable != NULL)
+		side->kit->on_writable(side);
 }
 
 static void on_closed(void *user, struct mosaic_conn *conn, int32_t status, const char *why)
