@@ -37,7 +37,8 @@ static uint8_t *put_host(uint8_t *p, const struct host_address *host)
 
 void record_encode(uint8_t *at, uint32_t len, const struct message *m)
 {
-	uint32_t sys_flag = (uint32_t)m->sys_flag & ~(uint32_t)(SYS_BORN_HOST_V6 | SYS_STORE_HOST_V6);
+	const uint32_t host_bits = SYS_BORN_HOST_V6 | SYS_STORE_HOST_V6;
+	uint32_t sys_flag = (uint32_t)m->sys_flag & ~host_bits;
 
 	ASSERT(len != 0);
 	ASSERT(len == record_len(m));
@@ -110,6 +111,7 @@ static int decode_message(const uint8_t *at, uint32_t len, uint32_t topic_len_by
 
 	if (len < RECORD_FIXED_BYTES - 1 + topic_len_bytes + born_ip - 4 + store_ip - 4)
 		return MOSAIC_E_CORRUPT;
+	m->has_tags = false;
 	m->body_crc = get_be32(at + RECORD_AT_CRC);
 	m->queue_id = (int32_t)get_be32(at + RECORD_AT_QUEUE_ID);
 	m->flag = (int32_t)get_be32(at + 16);
@@ -124,7 +126,8 @@ static int decode_message(const uint8_t *at, uint32_t len, uint32_t topic_len_by
 	return decode_tail(p + 12, at + len, topic_len_bytes, m);
 }
 
-int record_decode(const uint8_t *at, uint64_t avail, bool check_crc, struct message *m, uint32_t *len)
+int record_decode(const uint8_t *at, uint64_t avail, bool check_crc, struct message *m,
+		  uint32_t *len)
 {
 	*len = RECORD_BLANK_BYTES;
 	if (avail < RECORD_BLANK_BYTES)
@@ -151,7 +154,8 @@ int record_decode(const uint8_t *at, uint64_t avail, bool check_crc, struct mess
 	return RECORD_MESSAGE;
 }
 
-uint32_t message_offset_id(uint8_t *out, const struct host_address *store_host, int64_t phys_offset)
+uint32_t message_offset_id(uint8_t *out, const struct host_address *store_host,
+			   int64_t phys_offset)
 {
 	uint8_t bytes[28], *p = put_host(bytes, store_host);
 
@@ -161,7 +165,8 @@ uint32_t message_offset_id(uint8_t *out, const struct host_address *store_host, 
 	return 2 * len;
 }
 
-int message_offset_id_parse(struct mosaic_slice id, struct host_address *host, int64_t *phys_offset)
+int message_offset_id_parse(struct mosaic_slice id, struct host_address *host,
+			    int64_t *phys_offset)
 {
 	uint8_t bytes[28];
 	size_t len = id.len / 2;
