@@ -92,6 +92,7 @@ static void put_queues(const struct broker *b, struct json_writer *w)
 	put_number(w, "sendThreadPoolQueueSize", sends_parked(b->sends));
 	put_number(w, "sendThreadPoolQueueCapacity", b->config.max_parked_sends);
 	put_number(w, "sendThreadPoolQueueHeadWaitTimeMills", 0);
+	put_number(w, "pullThreadPoolQueueCapacity", b->config.max_held_pulls);
 	for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
 		snprintf(name, sizeof(name), "%sThreadPoolQueueSize", pools[i]);
 		put_number(w, name, 0);

@@ -5,6 +5,8 @@
 #include "broker/broker.h"
 
 /* config_requests.c */
+struct config_notes;
+void config_notes_destroy(struct config_notes *notes); /* NULL is fine */
 void admin_on_update_config(void *broker, struct request *req); /* 25 */
 void admin_on_get_config(void *broker, struct request *req);    /* 26 */
 

@@ -10,6 +10,7 @@
 #include "broker/broker.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "broker/admin_requests.h"
 #include "broker/clients.h"
 #include "broker/docs.h"
 #include "broker/groups.h"
@@ -105,6 +106,7 @@ void broker_destroy(struct broker *b)
 	topics_destroy(b->topics);
 	docs_destroy(b->docs);
 	stats_destroy(b->stats);
+	config_notes_destroy(b->notes);
 	free(b);
 }
 

@@ -83,6 +83,7 @@ struct broker {
 	struct holds *holds;       /* hold.c */
 	struct schedule *schedule; /* schedule.c */
 	struct broker_stats *stats;
+	struct config_notes *notes; /* config_requests.c: properties set at run time; may be NULL */
 	bool is_open, is_closing;
 	int64_t boot_ms;
 };

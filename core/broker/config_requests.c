@@ -2,10 +2,11 @@
  * The broker's settings as RocketMQ's tools see them: 26 GET_BROKER_CONFIG, 25 UPDATE_BROKER_CONFIG.
  *
  * The table has the properties that mean something here, under Apache's names. Those with a setter
- * change at run time and until the restart: the configuration file stays the operator's. Unknown names
- * are accepted without an effect, as Apache does, and named in the log.
+ * change at run time and until the restart: the configuration file stays the operator's. Other names
+ * are accepted without an effect, as Apache does; they are named in the log and shown by 26.
  */
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "broker/admin_requests.h"
 #include "broker/topics.h"
@@ -15,6 +16,8 @@
 #include <stdlib.h>
 
 #define LINES_MAX 10000
+#define NOTES_MAX 500 /* properties without an effect that are remembered */
+#define NOTE_BYTES_MAX 4096
 #define FRAME_BODY_MAX (FRAME_MAX - 65536) /* header and properties need room too */
 
 struct property {
@@ -187,13 +190,51 @@ static const struct property properties[] = {
 	{ "namesrvAddr", get_namesrv, NULL },
 };
 
+/* What operators have set, whether it has an effect or not. */
+struct config_notes {
+	struct map values; /* name -> text, of properties without an effect */
+	struct data_version version;
+};
+
+void config_notes_destroy(struct config_notes *notes)
+{
+	struct map_entry *e;
+
+	if (!notes)
+		return;
+	for (uint32_t pos = 0; (e = map_next(&notes->values, &pos)) != NULL;)
+		free(e->value);
+	map_free(&notes->values);
+	free(notes);
+}
+
+static struct config_notes *notes_of(struct broker *b)
+{
+	if (!b->notes) {
+		b->notes = mem_alloc(sizeof(*b->notes));
+		b->notes->version.timestamp = b->boot_ms;
+	}
+	return b->notes;
+}
+
+static void note(struct broker *b, struct mosaic_slice name, struct mosaic_slice value)
+{
+	struct config_notes *notes = notes_of(b);
+
+	if (name.len == 0 || name.len + value.len > NOTE_BYTES_MAX ||
+	    (map_count(&notes->values) >= NOTES_MAX && !map_get(&notes->values, name)))
+		return;
+	free(map_put(&notes->values, name, slice_dup(value)));
+}
+
 /* ---- 26 --------------------------------------------------------------------------------- */
 
 void admin_on_get_config(void *broker, struct request *req)
 {
 	struct broker *b = broker;
-	struct data_version version = { .timestamp = b->boot_ms };
+	const struct config_notes *notes = notes_of(b);
 	struct buf body = BUF_INIT, text = BUF_INIT;
+	struct map_entry *e;
 	struct json_writer w;
 	struct reply r;
 
@@ -205,8 +246,14 @@ void admin_on_get_config(void *broker, struct request *req)
 		properties[i].get(b, &body);
 		buf_append_byte(&body, '\n');
 	}
+	for (uint32_t pos = 0; (e = map_next(&notes->values, &pos)) != NULL;) {
+		buf_append_slice(&body, e->key);
+		buf_append_byte(&body, '=');
+		buf_append_str(&body, e->value);
+		buf_append_byte(&body, '\n');
+	}
 	jw_init(&w, &text);
-	data_version_write(&version, &w);
+	data_version_write(&notes->version, &w);
 	if (reply_begin(&r, &req->ticket, RES_SUCCESS, REPLY_ROOM, (uint32_t)body.len)) {
 		header_put(&r.w, "version", buf_slice(&text));
 		reply_end_copy(&r, buf_slice(&body));
@@ -278,14 +325,17 @@ static int set_property(struct broker *b, struct mosaic_slice name, struct mosai
 	for (size_t i = 0; i < ARRAY_LEN(properties); i++) {
 		if (!slice_is(name, properties[i].name))
 			continue;
-		if (!properties[i].set)
-			break;
+		if (!properties[i].set) { /* cannot be changed while it runs */
+			log_property(b, "config_without_effect", name, value);
+			return 0;
+		}
 		if (properties[i].set(b, value) != 0)
 			return MOSAIC_E_INVAL;
 		log_property(b, "config_changed", name, value);
 		return 0;
 	}
 	log_property(b, "config_without_effect", name, value);
+	note(b, name, value);
 	return 0;
 }
 
@@ -307,5 +357,6 @@ void admin_on_update_config(void *broker, struct request *req)
 			     SLICE_ARG(value), SLICE_ARG(name));
 		return;
 	}
+	data_version_bump(&notes_of(b)->version, b->host);
 	reply_code(&req->ticket, RES_SUCCESS);
 }

@@ -38,6 +38,7 @@ static void config_shows_what_changes(void **state)
 	char *text = slice_dup(f.body);
 	assert_non_null(strstr(text, "autoCreateTopicEnable=false\n"));
 	assert_non_null(strstr(text, "defaultTopicQueueNums=5\n"));
+	assert_non_null(strstr(text, "somethingElse=1\n"));
 	assert_non_null(strstr(text, "brokerName=broker-a\n"));
 	assert_non_null(strstr(text, "brokerIP1=127.0.0.1\n"));
 	assert_non_null(strstr(text, "listenPort=10911\n"));
