@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define NEW_TOPIC_QUEUES 4 /* what the Java producer asks for */
+
 static const char usage[] =
 	"usage: mosaic produce TOPIC [MESSAGE...] [options]\n"
 	"Sends each MESSAGE, or each line of standard input, and waits for its acknowledgement.\n"
@@ -66,7 +68,7 @@ static void put_send_fields(struct call_writer *cw, const struct produce *p,
 	header_put_str(&cw->w, "a", "mosaic-produce");
 	header_put_str(&cw->w, "b", p->topic);
 	header_put_str(&cw->w, "c", "TBW102");
-	header_put_str(&cw->w, "d", "4");
+	header_put_i64(&cw->w, "d", NEW_TOPIC_QUEUES);
 	header_put_i64(&cw->w, "e", q->id);
 	header_put_str(&cw->w, "f", "0");
 	header_put_i64(&cw->w, "g", (int64_t)host_loop_wall_ms());
@@ -106,12 +108,24 @@ static int produce_one(struct produce *p, struct mosaic_slice body, struct mosai
 	return 0;
 }
 
+/* Keeps the queues that a topic has when a send makes it. */
+static void keep_first_queues(struct produce *p)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < p->n_queues; i++)
+		if (p->queues[i].id < NEW_TOPIC_QUEUES)
+			p->queues[kept++] = p->queues[i];
+	p->n_queues = kept;
+}
+
 /* Queues of the topic; a topic that is not there yet borrows those of the default topic. */
 static int produce_route(struct produce *p, struct mosaic_error *err)
 {
 	int rc = client_route(&p->client, p->topic, true, p->queues, &p->n_queues, err);
-	if (rc == 0 && p->n_queues == 0)
+	if (rc == 0 && p->n_queues == 0) {
 		rc = client_route(&p->client, "TBW102", true, p->queues, &p->n_queues, err);
+		keep_first_queues(p);
+	}
 	if (rc == 0 && p->n_queues == 0)
 		rc = err_set(err, MOSAIC_E_NOTFOUND,
 			     "topic %s has no route at %s, and no broker there makes topics by itself",
