@@ -28,8 +28,8 @@
 #define SLOW_NS UINT64_C(200000000)
 #define RETRY_NS UINT64_C(1000000000)
 /* What consumers read at the end stays mapped; dropping smaller parts would cost more calls. */
-#define KEEP_BEHIND (UINT64_C(32) << 20)
-#define FORGET_STEP (UINT64_C(16) << 20)
+#define KEEP_BEHIND (UINT64_C(4) << 20)
+#define FORGET_STEP (UINT64_C(4) << 20)
 
 /* ---- [worker] ---- */
 

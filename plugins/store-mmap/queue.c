@@ -102,12 +102,13 @@ void cqueue_undirty(struct queue *q)
 	q->dirty_next = NULL;
 }
 
-static struct chunk *cqueue_add_chunk(struct queue *q)
+static struct chunk *cqueue_add_chunk(struct queue *q, uint32_t least)
 {
 	uint32_t capacity = q->last ? q->last->capacity * 2 : CHUNK_FIRST;
 	uint32_t most = q->is_writing ? CHUNK_BUSY : CHUNK_MOST;
 	capacity = capacity < CHUNK_FIRST ? CHUNK_FIRST : capacity;
 	capacity = capacity < most ? capacity : most;
+	capacity = capacity > least ? capacity : least;
 	struct chunk *chunk = malloc(sizeof(*chunk) + capacity);
 	if (!chunk)
 		return NULL;
@@ -140,18 +141,17 @@ int32_t cqueue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *ro
 	q->reserved = 0;
 	if (store->is_broken || store->is_closing || !store->is_open)
 		return store->is_broken ? MOSAIC_E_FATAL : MOSAIC_E_CLOSED;
-	if (max_len > left || max_len > CHUNK_MOST) {
-		room->len = (uint32_t)(left < CHUNK_MOST ? left : CHUNK_MOST);
+	if (max_len > left) {
+		room->len = (uint32_t)left;
 		return MOSAIC_E_LIMIT;
 	}
 	if (q->end - q->written > UNWRITTEN_MOST)
 		return q->is_full ? MOSAIC_E_NOSPACE : MOSAIC_E_AGAIN;
 	struct chunk *chunk = q->last;
-	while (!chunk || chunk->capacity - chunk->len < max_len) {
-		chunk = cqueue_add_chunk(q);
-		if (!chunk)
-			return MOSAIC_E_NOSPACE;
-	}
+	if (!chunk || chunk->capacity - chunk->len < max_len)
+		chunk = cqueue_add_chunk(q, max_len);
+	if (!chunk)
+		return MOSAIC_E_NOSPACE;
 	room->ptr = chunk->bytes + chunk->len;
 	room->len = max_len;
 	q->reserved = max_len;
