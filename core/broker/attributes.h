@@ -6,7 +6,7 @@
 #define BROKER_ATTRIBUTES_H
 
 #include "base/slice.h"
-#include <jansson.h>
+#include "wire/json.h"
 
 struct attribute {
 	const char *name;
