@@ -2,8 +2,8 @@
 #include <string.h>
 
 /*
- * Bucket i < 32 holds the value i. Above, a value with its highest bit at e >= 5 falls into one of 32
- * steps of width 2^(e-5): the top 6 bits of the value choose the bucket.
+ * Bucket i < 32 holds the value i. Above, a value with its highest bit at e >= 5 falls into one of
+ * 32 steps of width 2^(e-5): the top 6 bits of the value choose the bucket.
  */
 static uint32_t bucket_of(uint64_t value)
 {

@@ -1,4 +1,4 @@
-/* Histogram of durations with 3 % resolution: 32 steps per power of two. Fixed size, no allocation. */
+/* Histogram of durations, resolution 3 %: 32 steps per power of two. Fixed size, no allocation. */
 #ifndef BASE_HIST_H
 #define BASE_HIST_H
 

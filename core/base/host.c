@@ -102,7 +102,8 @@ static void settle(struct timer_heap *heap, uint32_t i, struct mosaic_timer *tim
 
 		if (child >= heap->count)
 			break;
-		if (child + 1 < heap->count && is_before(heap->items[child + 1], heap->items[child]))
+		if (child + 1 < heap->count &&
+		    is_before(heap->items[child + 1], heap->items[child]))
 			child++;
 		if (!is_before(heap->items[child], timer))
 			break;

@@ -36,7 +36,8 @@ struct timer_heap {
 #define TIMER_HEAP_INIT { NULL, 0, 0, 0 }
 
 void timer_heap_free(struct timer_heap *heap);
-void timer_heap_add(struct timer_heap *heap, struct mosaic_timer *timer, uint64_t due_ns); /* or move */
+/* Starts a timer, or moves one that is running. */
+void timer_heap_add(struct timer_heap *heap, struct mosaic_timer *timer, uint64_t due_ns);
 void timer_heap_remove(struct timer_heap *heap, struct mosaic_timer *timer);
 struct mosaic_timer *timer_heap_first(const struct timer_heap *heap); /* NULL when empty */
 /* Takes out the first timer when it is due at now_ns, else NULL. */

@@ -7,8 +7,8 @@
 #define UTF8_REPLACEMENT 0xFFFDu
 
 /*
- * The next code point, *at < end, as String(bytes, UTF_8) of the JDK reads it: of a damaged sequence
- * the longest piece that could have been the start of one counts as a single U+FFFD.
+ * The next code point, *at < end, as String(bytes, UTF_8) of the JDK reads it: of a damaged
+ * sequence the longest piece that could have been the start of one counts as a single U+FFFD.
  */
 uint32_t utf8_next(const uint8_t **at, const uint8_t *end);
 /* Writes a code point (room for 4 bytes); returns how many bytes. */

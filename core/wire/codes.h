@@ -1,4 +1,4 @@
-/* Request and response codes of RocketMQ 5.3.3 (RequestCode, ResponseCode, RemotingSysResponseCode). */
+/* Codes of RocketMQ 5.3.3 (RequestCode, ResponseCode, RemotingSysResponseCode). */
 #ifndef WIRE_CODES_H
 #define WIRE_CODES_H
 

@@ -15,8 +15,8 @@ static inline bool is_plain_word(uint64_t word)
 		swar_equal(word, '\\')) == 0;
 }
 
-/* What one character becomes: a letter for \n and its like, 'u' for \uXXXX, 0 for itself. *point and
- * *len are set for 'u'. As fastjson 1.2: 7F..A0, 2028 and 2029 are written as \u too. */
+/* What one character becomes: a letter for \n and its like, 'u' for \uXXXX, 0 for itself. *point
+ * and *len are set for 'u'. As fastjson 1.2: 7F..A0, 2028 and 2029 are written as \u too. */
 static uint8_t escape_of(const uint8_t *p, const uint8_t *end, uint32_t *point, uint32_t *len)
 {
 	static const uint8_t letters[0x20] = {

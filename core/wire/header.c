@@ -45,8 +45,8 @@ int header_decode(uint8_t *bytes, uint32_t len, uint8_t serialize, struct header
 }
 
 /*
- * The extFields of the binary form: 2 + n key, 4 + n value, until `end`. RocketMQSerializable reads a
- * length of 0 as null and leaves out pairs with a null in them.
+ * The extFields of the binary form: 2 + n key, 4 + n value, until `end`. RocketMQSerializable reads
+ * a length of 0 as null and leaves out pairs with a null in them.
  */
 static int decode_fields(const uint8_t *at, const uint8_t *end, struct header *out)
 {

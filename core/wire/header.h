@@ -3,9 +3,9 @@
  *
  * Decoding makes slices into the frame and allocates nothing. Encoding writes forward into memory
  * the caller lends. Rules and traps: RemotingCommand, RemotingSerializable, RocketMQSerializable
- * (5.3.3): values of extFields may be strings, numbers, booleans or null; unknown members, a missing
- * or unknown language and a null remark are fine; the binary form has a 16-bit code, and a value of
- * length 0 in it is null.
+ * (5.3.3): values of extFields may be strings, numbers, booleans or null; unknown members, a
+ * missing or unknown language and a null remark are fine; the binary form has a 16-bit code, and a
+ * value of length 0 in it is null.
  */
 #ifndef WIRE_HEADER_H
 #define WIRE_HEADER_H
@@ -56,8 +56,15 @@ struct header {
 	struct field fields[HEADER_MAX_FIELDS];
 };
 
-static inline bool header_is_response(const struct header *h) { return (h->flag & HEADER_RESPONSE) != 0; }
-static inline bool header_is_oneway(const struct header *h) { return (h->flag & HEADER_ONEWAY) != 0; }
+static inline bool header_is_response(const struct header *h)
+{
+	return (h->flag & HEADER_RESPONSE) != 0;
+}
+
+static inline bool header_is_oneway(const struct header *h)
+{
+	return (h->flag & HEADER_ONEWAY) != 0;
+}
 
 /* Decodes in place. Duplicate keys: the last one wins on look-up, as in a Java map.
  * 0, MOSAIC_E_CORRUPT, MOSAIC_E_LIMIT (too many fields). */

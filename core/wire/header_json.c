@@ -1,9 +1,9 @@
 /*
  * The JSON form of a header, decoded in place.
  *
- * What it takes is JSON plus what fastjson 1.2 takes beside it: single quotes, bare keys, commas too
- * many, \x41 and \v in strings, numbers as strings. Text is unescaped where it stands (an escape is
- * never shorter than what it means), so every slice points into the frame.
+ * What it takes is JSON plus what fastjson 1.2 takes beside it: single quotes, bare keys, commas
+ * too many, \x41 and \v in strings, numbers as strings. Text is unescaped where it stands (an
+ * escape is never shorter than what it means), so every slice points into the frame.
  *
  * What fails: text that is no object, anything behind it, a string without end, an integer member
  * that is no 32-bit integer, nesting deeper than SKIP_DEPTH_MAX.
@@ -30,7 +30,7 @@ static uint8_t skip_blanks(struct scan *s)
 	return 0;
 }
 
-/* The next byte that is not blank, without taking it; 0 at the end (no byte of JSON syntax is 0). */
+/* The next byte that is not blank, without taking it; 0, which no JSON syntax is, at the end. */
 static inline uint8_t peek(struct scan *s)
 {
 	if (LIKELY(s->at != s->end && *s->at > ' '))
@@ -102,7 +102,7 @@ static uint8_t *unescape_unit(uint8_t **out, uint8_t *p, const uint8_t *end)
 	return p;
 }
 
-/* One escape, p behind the backslash; returns what follows it, NULL when there is no such escape. */
+/* One escape, p behind the backslash; returns what follows it, NULL when it is none. */
 static uint8_t *unescape_one(uint8_t **out, uint8_t *p, const uint8_t *end)
 {
 	static const uint8_t plain[128] = {

@@ -1,8 +1,8 @@
 /*
- * JSON of bodies and files. Reading goes through jansson after a pass that makes strict JSON of what
- * fastjson writes and accepts: unquoted integer or identifier keys, single quotes, objects as keys
- * (such a key becomes its own text). Writing is our own, because jansson cannot write bare keys.
- * Cold paths only: the message path never comes here.
+ * JSON of bodies and files. Reading goes through jansson after a pass that makes strict JSON of
+ * what fastjson writes and accepts: unquoted integer or identifier keys, single quotes, objects as
+ * keys (such a key becomes its own text). Writing is our own, because jansson cannot write bare
+ * keys. Cold paths only: the message path never comes here.
  */
 #ifndef WIRE_JSON_H
 #define WIRE_JSON_H
@@ -20,8 +20,8 @@ json_t *json_read(struct mosaic_slice text, struct mosaic_error *err);
 /* Rewrites lenient JSON as strict JSON. 0 or MOSAIC_E_CORRUPT. */
 int json_relax(struct mosaic_slice text, struct buf *out);
 
-/* Members of an object with Java's tolerance: numbers may be strings and the reverse; null and wrong
- * types give the fallback. */
+/* Members of an object with Java's tolerance: numbers may be strings and the reverse; null and
+ * wrong types give the fallback. */
 int64_t json_get_i64(const json_t *object, const char *key, int64_t fallback);
 bool json_get_bool(const json_t *object, const char *key, bool fallback);
 /* ptr NULL when absent or no string. Borrows from the object. */
@@ -34,7 +34,7 @@ struct json_writer {
 	bool comma;
 	bool quote_int_keys; /* {"0":..} instead of {0:..} */
 	bool is_flat;        /* inside jw_flat_array */
-	int indent;          /* -1: one line; else the depth for TAB-indented files (fastjson pretty) */
+	int indent;          /* -1: one line; else the depth in a TAB-indented file */
 };
 
 void jw_init(struct json_writer *w, struct buf *out);
@@ -43,8 +43,8 @@ void jw_object(struct json_writer *w); /* { */
 void jw_object_end(struct json_writer *w);
 void jw_array(struct json_writer *w);
 void jw_array_end(struct json_writer *w);
-/* An array of scalars that stays on one line in pretty files too: fastjson writes a List one element a
- * line, a Set or int[] flat. Ended by jw_array_end. */
+/* An array of scalars that stays on one line in pretty files too: fastjson writes a List one
+ * element a line, a Set or int[] flat. Ended by jw_array_end. */
 void jw_flat_array(struct json_writer *w);
 void jw_key(struct json_writer *w, const char *key);
 void jw_key_slice(struct json_writer *w, struct mosaic_slice key);

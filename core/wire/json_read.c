@@ -54,7 +54,8 @@ static int32_t take_hex(struct relax *r, unsigned n)
 	for (; n != 0; n--) {
 		if (r->at == r->end)
 			return -1;
-		uint8_t c = *r->at, digit = (uint8_t)(c - '0'), letter = (uint8_t)((c | 0x20) - 'a');
+		uint8_t c = *r->at;
+		uint8_t digit = (uint8_t)(c - '0'), letter = (uint8_t)((c | 0x20) - 'a');
 
 		if (digit > 9 && letter > 5)
 			return -1;
@@ -263,9 +264,16 @@ static bool relax(struct relax *r)
 	return r->at == r->end || fail(r, "the end");
 }
 
+static struct relax relax_start(struct mosaic_slice text, struct buf *out)
+{
+	const uint8_t *end = text.len != 0 ? text.ptr + text.len : text.ptr;
+
+	return (struct relax){ text.ptr, text.ptr, end, out, NULL };
+}
+
 int json_relax(struct mosaic_slice text, struct buf *out)
 {
-	struct relax r = { text.ptr, text.ptr, text.len != 0 ? text.ptr + text.len : text.ptr, out, NULL };
+	struct relax r = relax_start(text, out);
 
 	return relax(&r) ? 0 : MOSAIC_E_CORRUPT;
 }
@@ -282,8 +290,7 @@ static int line_of(const struct relax *r)
 json_t *json_read(struct mosaic_slice text, struct mosaic_error *err)
 {
 	struct buf strict = BUF_INIT;
-	struct relax r = { text.ptr, text.ptr, text.len != 0 ? text.ptr + text.len : text.ptr,
-			   &strict, NULL };
+	struct relax r = relax_start(text, &strict);
 	json_t *json = NULL;
 	json_error_t why;
 

@@ -2,9 +2,9 @@
  * A message and its CommitLog record (CommitLog, MessageDecoder of 5.3.3; all integers big-endian):
  *
  *   4 total size | 4 magic | 4 body CRC & 0x7fffffff | 4 queue id | 4 flag | 8 queue offset |
- *   8 physical offset | 4 sysFlag | 8 born ms | 8 or 20 born host | 8 store ms | 8 or 20 store host |
- *   4 reconsume times | 8 prepared transaction offset | 4 + n body | 1 + n topic (2 + n in V2) |
- *   2 + n properties
+ *   8 physical offset | 4 sysFlag | 8 born ms | 8 or 20 born host | 8 store ms |
+ *   8 or 20 store host | 4 reconsume times | 8 prepared transaction offset | 4 + n body |
+ *   1 + n topic (2 + n in V2) | 2 + n properties
  *
  * The end of a segment: 4 bytes that are left, 4 blank magic.
  */
@@ -64,8 +64,8 @@ struct message {
 	struct mosaic_slice tags;
 };
 
-/* Bytes of the record; 0 when it cannot be encoded (topic > 32767 or properties > PROPS_MAX bytes or
- * the sum passes 2^31). */
+/* Bytes of the record; 0 when it cannot be encoded (topic > 32767 or properties > PROPS_MAX bytes
+ * or the sum passes 2^31). */
 uint32_t record_len(const struct message *m);
 /* Writes the record; len must be record_len(m). */
 void record_encode(uint8_t *at, uint32_t len, const struct message *m);
@@ -83,12 +83,14 @@ enum record_kind {
 int record_decode(const uint8_t *at, uint64_t avail, bool check_crc, struct message *m,
 		  uint32_t *len);
 
-/* A message id of the broker ("offset id"): upper-case hex of ip, port (4 bytes) and physical offset.
- * Writes 32 or 56 bytes and returns how many. */
-uint32_t message_offset_id(uint8_t *out, const struct host_address *store_host, int64_t phys_offset);
+/* A message id of the broker ("offset id"): upper-case hex of ip, port (4 bytes) and physical
+ * offset. Writes 32 or 56 bytes and returns how many. */
+uint32_t message_offset_id(uint8_t *out, const struct host_address *store_host,
+			   int64_t phys_offset);
 #define MESSAGE_ID_MAX 56
 /* The way back: 0 or MOSAIC_E_INVAL. */
-int message_offset_id_parse(struct mosaic_slice id, struct host_address *host, int64_t *phys_offset);
+int message_offset_id_parse(struct mosaic_slice id, struct host_address *host,
+			    int64_t *phys_offset);
 
 /*
  * One record of a batch body (code 320): 4 size, 4 magic, 4 crc, 4 flag, 4 + n body, 2 + m

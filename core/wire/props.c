@@ -170,7 +170,7 @@ static void write_pair(struct buf *out, struct mosaic_slice name, struct mosaic_
 	out->len += name.len + value.len + 2;
 }
 
-/* Few pairs, nearly every message: sorted by (bucket, insertion) in place of walking the buckets. */
+/* Few pairs, as in nearly every message: sorted by (bucket, insertion), no walk over buckets. */
 #define FEW_PAIRS 24
 
 static void write_few(const struct props_edit *edit, struct buf *out)
@@ -192,8 +192,8 @@ static void write_few(const struct props_edit *edit, struct buf *out)
 }
 
 /*
- * Bucket by bucket, inside one in order of insertion. (A HashMap turns a bucket of more than 8 pairs
- * into a tree, whose order could differ; readers do not depend on the order.)
+ * Bucket by bucket, inside one in order of insertion. (A HashMap turns a bucket of more than 8
+ * pairs into a tree, whose order could differ; readers do not depend on the order.)
  */
 static void write_many(const struct props_edit *edit, struct buf *out)
 {

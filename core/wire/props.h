@@ -1,6 +1,6 @@
 /*
- * Message properties as text: name \1 value \2 name \1 value \2 ... (MessageDecoder, 5.3.3).
- * A piece shorter than 3 bytes is ignored, name and value must both be non-empty, the trailing \2 may
+ * Message properties as text: name \1 value \2 name \1 value \2 ... (MessageDecoder, 5.3.3). A
+ * piece shorter than 3 bytes is ignored, name and value must both be non-empty, the trailing \2 may
  * be missing, of a repeated name the last one wins.
  */
 #ifndef WIRE_PROPS_H
@@ -58,8 +58,8 @@ struct props_edit {
 };
 
 /*
- * Names that are looked up for every message, with their hash: Java's hashCode, spread as HashMap does.
- * tests/unit/wire holds the numbers against hash_java().
+ * Names that are looked up for every message, with their hash: Java's hashCode, spread as HashMap
+ * does. tests/unit/wire holds the numbers against hash_java().
  */
 struct prop_key {
 	const char *text;

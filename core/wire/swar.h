@@ -1,12 +1,12 @@
-/* Eight bytes at once in a word: finding characters of JSON without a loop over bytes. Little-endian. */
+/* Eight bytes at once in a little-endian word, to find characters without a loop over bytes. */
 #ifndef WIRE_SWAR_H
 #define WIRE_SWAR_H
 
 #include <stdint.h>
 #include <string.h>
 
-/* A flag bit (the highest) in each byte of the word that equals `byte`. Only the lowest flag is exact,
- * and that is the one to be used. */
+/* A flag bit (the highest) in each byte of the word that equals `byte`. Only the lowest flag is
+ * exact, and that is the one to be used. */
 static inline uint64_t swar_equal(uint64_t word, uint8_t byte)
 {
 	uint64_t x = word ^ UINT64_C(0x0101010101010101) * byte;

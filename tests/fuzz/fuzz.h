@@ -1,7 +1,7 @@
 /*
- * A fuzz target is one file fuzz_NAME.c with LLVMFuzzerTestOneInput: it takes any bytes and ends the
- * process (ASSERT) when a promise is broken. With MOSAIC_FUZZ=ON it becomes a libFuzzer program, else
- * it is linked with replay.c and runs over corpus/NAME.
+ * A fuzz target is one file fuzz_NAME.c with LLVMFuzzerTestOneInput: it takes any bytes and ends
+ * the process (ASSERT) when a promise is broken. With MOSAIC_FUZZ=ON it becomes a libFuzzer
+ * program, else it is linked with replay.c and runs over corpus/NAME.
  */
 #ifndef FUZZ_FUZZ_H
 #define FUZZ_FUZZ_H

@@ -12,9 +12,10 @@
 static inline bool oracle_is_i32(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
+	json_int_t number = json_integer_value(value);
 
 	return !value || json_is_null(value) ||
-	       (json_is_integer(value) && json_integer_value(value) == (int32_t)json_integer_value(value));
+	       (json_is_integer(value) && number == (int32_t)number);
 }
 
 /* Whether the decoder has no reason to refuse it. */
@@ -68,8 +69,8 @@ static inline const char *oracle_check(const uint8_t *bytes, size_t len)
 {
 	uint8_t *copy = fuzz_copy(bytes, len);
 	struct header *h = malloc(sizeof(*h));
-	json_t *object = json_loadb((const char *)bytes, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL,
-				    NULL);
+	json_t *object = json_loadb((const char *)bytes, len,
+				    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	const char *wrong = NULL;
 
 	ASSERT(h);

@@ -19,7 +19,8 @@ static void parses_what_javas_parse_long_does(void **state)
 		{ "-9223372036854775809", MOSAIC_E_INVAL, 0 },
 		{ "99999999999999999999999", MOSAIC_E_INVAL, 0 }, { "", MOSAIC_E_INVAL, 0 },
 		{ "-", MOSAIC_E_INVAL, 0 }, { "+", MOSAIC_E_INVAL, 0 }, { " 1", MOSAIC_E_INVAL, 0 },
-		{ "1 ", MOSAIC_E_INVAL, 0 }, { "1.0", MOSAIC_E_INVAL, 0 }, { "0x1", MOSAIC_E_INVAL, 0 },
+		{ "1 ", MOSAIC_E_INVAL, 0 }, { "1.0", MOSAIC_E_INVAL, 0 },
+		{ "0x1", MOSAIC_E_INVAL, 0 },
 		{ "--1", MOSAIC_E_INVAL, 0 }, { "abc", MOSAIC_E_INVAL, 0 },
 	};
 	(void)state;
@@ -58,7 +59,8 @@ static void bool_is_true_only_for_true(void **state)
 
 static void formats_as_printf_does(void **state)
 {
-	static const int64_t values[] = { 0, 1, -1, 9, 10, 99, 100, INT32_MIN, INT64_MAX, INT64_MIN };
+	static const int64_t values[] = { 0,  1,   -1,	      9,	 10,
+					  99, 100, INT32_MIN, INT64_MAX, INT64_MIN };
 	uint8_t text[20];
 	char expected[32];
 
@@ -66,7 +68,9 @@ static void formats_as_printf_does(void **state)
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
 		uint32_t n = num_format_i64(text, values[i]);
 
-		assert_int_equal(n, snprintf(expected, sizeof(expected), "%lld", (long long)values[i]));
+		int expected_n = snprintf(expected, sizeof(expected), "%lld", (long long)values[i]);
+
+		assert_int_equal(n, expected_n);
 		assert_memory_equal(text, expected, n);
 	}
 }

@@ -56,7 +56,8 @@ static void serialize_types_other_than_json_and_binary_are_refused(void **state)
 
 	(void)state;
 	assert_int_equal(decode(5u << 24 | 2, "{}", &body), MOSAIC_E_CORRUPT);
-	assert_int_equal(decode(1u << 24 | 2, "{}", &body), MOSAIC_E_CORRUPT); /* no binary header */
+	/* JSON that says it is binary */
+	assert_int_equal(decode(1u << 24 | 2, "{}", &body), MOSAIC_E_CORRUPT);
 }
 
 static void the_largest_frame_is_accepted_and_one_more_byte_is_not(void **state)

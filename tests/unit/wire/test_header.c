@@ -39,8 +39,8 @@ static void assert_field(const char *key, const char *value)
 static void reads_a_header_as_clients_send_it(void **state)
 {
 	(void)state;
-	assert_int_equal(decode("{\"code\":310,\"extFields\":{\"a\":\"PG\",\"b\":\"T\",\"e\":\"-1\","
-				"\"i\":\"KEYS\\u0001k\\u0002\",\"k\":\"false\"},\"flag\":2,"
+	assert_int_equal(decode("{\"code\":310,\"extFields\":{\"a\":\"PG\",\"b\":\"T\","
+				"\"e\":\"-1\",\"i\":\"KEYS\\u0001k\\u0002\",\"k\":\"false\"},\"flag\":2,"
 				"\"language\":\"GO\",\"opaque\":-7,\"remark\":\"r\","
 				"\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}"), 0);
 	assert_int_equal(h.code, 310);
@@ -81,10 +81,13 @@ static void language_is_never_a_reason_to_refuse(void **state)
 		const char *json;
 		uint8_t language;
 	} cases[] = {
-		{ "{\"language\":\"JAVA\"}", LANGUAGE_JAVA }, { "{\"language\":\"rust\"}", LANGUAGE_RUST },
-		{ "{\"language\":\"node_js\"}", LANGUAGE_NODE_JS }, { "{\"language\":9}", LANGUAGE_GO },
+		{ "{\"language\":\"JAVA\"}", LANGUAGE_JAVA },
+		{ "{\"language\":\"rust\"}", LANGUAGE_RUST },
+		{ "{\"language\":\"node_js\"}", LANGUAGE_NODE_JS },
+		{ "{\"language\":9}", LANGUAGE_GO },
 		{ "{\"language\":99}", LANGUAGE_OTHER }, { "{\"language\":-1}", LANGUAGE_OTHER },
-		{ "{\"language\":\"COBOL\"}", LANGUAGE_OTHER }, { "{\"language\":[1]}", LANGUAGE_OTHER },
+		{ "{\"language\":\"COBOL\"}", LANGUAGE_OTHER },
+		{ "{\"language\":[1]}", LANGUAGE_OTHER },
 		{ "{\"language\":\"\"}", LANGUAGE_OTHER },
 	};
 	(void)state;
@@ -132,7 +135,8 @@ static void the_last_of_equal_keys_wins(void **state)
 static void takes_what_fastjson_takes_beside_json(void **state)
 {
 	(void)state;
-	assert_int_equal(decode("{'code':'351',extFields:{topic:'it\\'s \"x\"',0:\"z\",},,opaque:8}"), 0);
+	assert_int_equal(decode("{'code':'351',extFields:{topic:'it\\'s \"x\"',0:\"z\",},,"
+		"opaque:8}"), 0);
 	assert_int_equal(h.code, 351);
 	assert_int_equal(h.opaque, 8);
 	assert_field("topic", "it's \"x\"");
@@ -145,8 +149,10 @@ static void escapes_of_all_kinds_are_resolved_in_place(void **state)
 {
 	(void)state;
 	assert_int_equal(decode("{\"extFields\":{\"\\u006b\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t|\\u00e9|"
-				"\\u4E2D|\\ud83d\\ude00|0123456789abcdef\\u0001z\",\"after\":\"1\"}}"), 0);
-	assert_field("k", "\"\\/\b\f\n\r\t|\xc3\xa9|\xe4\xb8\xad|\xf0\x9f\x98\x80|0123456789abcdef\001z");
+				"\\u4E2D|\\ud83d\\ude00|0123456789abcdef\\u0001z\","
+				"\"after\":\"1\"}}"), 0);
+	assert_field("k", "\"\\/\b\f\n\r\t|\xc3\xa9|\xe4\xb8\xad|\xf0\x9f\x98\x80|"
+		     "0123456789abcdef\001z");
 	assert_field("after", "1");
 	assert_int_equal(decode("{\"extFields\":{\"a\":\"\\ud83d\",\"b\":\"\\ude00x\","
 				"\"c\":\"\\ud83d\\u0041\"}}"), 0);
@@ -158,8 +164,8 @@ static void escapes_of_all_kinds_are_resolved_in_place(void **state)
 static void unknown_members_of_any_kind_are_skipped(void **state)
 {
 	(void)state;
-	assert_int_equal(decode("{\"x\":{\"code\":5,\"y\":[[],[{}],\"]\\\"\"]},\"n\":null,\"b\":true,"
-				"\"d\":-1.5E+3,\"s\":\"\\\\\",\"code\":7}"), 0);
+	assert_int_equal(decode("{\"x\":{\"code\":5,\"y\":[[],[{}],\"]\\\"\"]},\"n\":null,"
+				"\"b\":true,\"d\":-1.5E+3,\"s\":\"\\\\\",\"code\":7}"), 0);
 	assert_int_equal(h.code, 7);
 }
 
@@ -181,13 +187,16 @@ static void nesting_is_bounded(void **state)
 static void what_is_no_header_is_refused(void **state)
 {
 	static const char *const cases[] = {
-		"", " ", "null", "[]", "1", "\"x\"", "{", "{}x", "{} {}", "{\"code\"}", "{\"code\":}",
+		"", " ", "null", "[]", "1", "\"x\"", "{", "{}x", "{} {}", "{\"code\"}",
+		"{\"code\":}",
 		"{\"code\":1", "{\"code\":1,", "{\"code\":1]", "{\"code\":x}", "{\"code\":1.5}",
 		"{\"code\":2147483648}", "{\"code\":\"x\"}", "{\"code\":[]}", "{\"a\":1 \"b\":2}",
-		"{\"a\":\"x}", "{\"a\":\"x\\", "{\"a\":\"x\\\"}", "{\"extFields\":{\"a\":\"\\u12\"}}",
+		"{\"a\":\"x}", "{\"a\":\"x\\", "{\"a\":\"x\\\"}",
+		"{\"extFields\":{\"a\":\"\\u12\"}}",
 		"{\"extFields\":{\"a\":\"\\u12g4\"}}", "{\"extFields\":{\"a\":\"\\q\"}}",
 		"{\"extFields\":[]}", "{\"extFields\":\"x\"}", "{\"extFields\":nul}",
-		"{\"extFields\":{\"a\":word}}", "{\"extFields\":{\"a\":\"1\"}", "{:1}", "{\"a\":{1}}",
+		"{\"extFields\":{\"a\":word}}", "{\"extFields\":{\"a\":\"1\"}", "{:1}",
+		"{\"a\":{1}}",
 		"{\"a\":[1}", "{\"a\":{\"b\":1]}", "{\"extFields\":{\"a\":\"\\",
 		"{\"extFields\":{\"a\":\"\\u", "{\"extFields\":{\"a\":\"\\ud83d\\u", "{}\x01", "{,",
 	};
@@ -199,8 +208,9 @@ static void what_is_no_header_is_refused(void **state)
 
 static void every_truncation_of_a_header_is_refused(void **state)
 {
-	static const char json[] = "{\"code\":310,\"extFields\":{\"a\":\"b\\u0001\",\"n\":null,\"i\":1},"
-				   "\"flag\":0,\"language\":\"JAVA\",\"x\":[{\"y\":'z'}],\"version\":1}";
+	static const char json[] = "{\"code\":310,\"extFields\":{\"a\":\"b\\u0001\",\"n\":null,"
+				   "\"i\":1},\"flag\":0,\"language\":\"JAVA\","
+				   "\"x\":[{\"y\":'z'}],\"version\":1}";
 	char part[sizeof(json)];
 
 	(void)state;
@@ -323,8 +333,8 @@ static void other_serialize_types_are_refused(void **state)
 static void json_is_written_as_java_writes_it(void **state)
 {
 	static const char expected[] =
-		"{\"code\":0,\"extFields\":{\"queueId\":\"3\",\"on\":\"true\",\"t\":\"a\\\"\\\\\\n\\u0001"
-		"\\u001F\\u007F\\u00A0\\u2028\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad\"},\"flag\":1,"
+		"{\"code\":0,\"extFields\":{\"queueId\":\"3\",\"on\":\"true\",\"t\":"
+		"\"a\\\"\\\\\\n\\u0001\\u001F\\u007F\\u00A0\\u2028\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad\"},\"flag\":1,"
 		"\"language\":\"JAVA\",\"opaque\":-8,\"remark\":\"no\\ttopic\","
 		"\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}";
 	struct header_writer w;
@@ -335,7 +345,8 @@ static void json_is_written_as_java_writes_it(void **state)
 	header_put_i64(&w, "queueId", 3);
 	header_put_bool(&w, "on", true);
 	header_put_str(&w, "absent", NULL);
-	header_put_str(&w, "t", "a\"\\\n\001\x1f\x7f\xc2\xa0\xe2\x80\xa8\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad");
+	header_put_str(&w, "t",
+		       "a\"\\\n\001\x1f\x7f\xc2\xa0\xe2\x80\xa8\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad");
 	header_put_remark(&w, slice_str("no\ttopic"));
 	uint32_t n = header_end(&w, 10);
 	assert_int_equal(n, 8 + sizeof(expected) - 1);
@@ -346,8 +357,8 @@ static void json_is_written_as_java_writes_it(void **state)
 
 static void a_header_without_fields_has_no_ext_fields(void **state)
 {
-	static const char expected[] = "{\"code\":-1,\"flag\":0,\"language\":\"OTHER\",\"opaque\":1,"
-				       "\"serializeTypeCurrentRPC\":\"JSON\",\"version\":0}";
+	static const char expected[] = "{\"code\":-1,\"flag\":0,\"language\":\"OTHER\","
+				       "\"opaque\":1,\"serializeTypeCurrentRPC\":\"JSON\",\"version\":0}";
 	struct header_writer w;
 	uint8_t out[HEADER_ROOM];
 
@@ -394,7 +405,8 @@ static uint32_t write_all(uint8_t *out, size_t size, uint8_t serialize)
 {
 	struct header_writer w;
 
-	header_begin(&w, out, size, serialize, 17, INT32_MIN, INT32_MIN, LANGUAGE_NODE_JS, INT32_MIN);
+	header_begin(&w, out, size, serialize, 17, INT32_MIN, INT32_MIN, LANGUAGE_NODE_JS,
+		     INT32_MIN);
 	header_put_str(&w, "k\n", "value with \001\002\003 and a long tail of plain text");
 	header_put_i64(&w, "n", INT64_MIN);
 	header_put_str(&w, "e", "");
@@ -402,7 +414,7 @@ static uint32_t write_all(uint8_t *out, size_t size, uint8_t serialize)
 	return header_end(&w, 0);
 }
 
-/* Each size of memory: either all is written and reads back, or 0 and nothing beyond was touched. */
+/* Each size of memory: either all is written, or 0 and nothing beyond was touched. */
 static void memory_that_is_too_small_is_never_overrun(void **state)
 {
 	uint8_t big[1024];

@@ -32,8 +32,8 @@ static void put_blanks(struct gen *g)
 static void put_string(struct gen *g)
 {
 	static const char *const pieces[] = {
-		"a", "B", "0", " ", "plain text of some length", "\\\"", "\\\\", "\\/", "\\n", "\\t",
-		"\\b", "\\f", "\\r", "\\u0001", "\\u0002", "\\u00e9", "\\u4E2D", "\\ud83d\\ude00",
+		"a", "B", "0", " ", "plain text of some length", "\\\"", "\\\\", "\\/", "\\n",
+		"\\t", "\\b", "\\f", "\\r", "\\u0001", "\\u0002", "\\u00e9", "\\u4E2D", "\\ud83d\\ude00",
 		"\xc3\xa9", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "'", "{", "}", "[", ",", ":", "\x7f"
 	};
 	uint32_t n = pick(g, 4) == 0 ? pick(g, 40) : pick(g, 4);
@@ -95,7 +95,8 @@ static void put_fields(struct gen *g)
 static void put_header(struct gen *g)
 {
 	static const char *const names[] = { "code", "flag", "opaque", "version", "language",
-					     "remark", "extFields", "serializeTypeCurrentRPC", "x", "y" };
+					     "remark", "extFields", "serializeTypeCurrentRPC", "x",
+					     "y" };
 	uint32_t start = pick(g, ARRAY_LEN(names));
 	bool is_first = true;
 

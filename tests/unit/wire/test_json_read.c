@@ -28,7 +28,8 @@ static void strict_json_is_read_as_it_is(void **state)
 {
 	static const char *const cases[] = {
 		"{}", "[]", " { \"a\" : [ 1 , -2.5e3 , true , false , null , \"x\" ] } \n",
-		"{\"a\":{\"b\":{\"c\":[[],{}]}}}", "[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\"]",
+		"{\"a\":{\"b\":{\"c\":[[],{}]}}}",
+		"[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u00e9\\ud83d\\ude00\"]",
 		"[\"\\u0000\\u0001\x7f\xc3\xa9\"]", "{\"\":1,\"a b\":2}", "[9223372036854775807]",
 	};
 	(void)state;

@@ -97,11 +97,13 @@ static void pretty_files_look_like_those_of_fastjson(void **state)
 	jw_object_end(&w);
 	jw_object_end(&w);
 	jw_object_end(&w);
-	assert_text(&out, "{\n\t\"empty\":{},\n\t\"flat\":[6,63],\n\t\"list\":[\n\t\t0,\n\t\t1\n\t],\n"
+	assert_text(&out, "{\n\t\"empty\":{},\n\t\"flat\":[6,63],\n\t\"list\":[\n\t\t0,"
+		"\n\t\t1\n\t],\n"
 			  "\t\"none\":[],\n\t\"table\":{1:4,2:{\n\t\t\t\"x\":false\n\t\t}\n\t}\n}");
 }
 
-/* Writes what was read. Which arrays stay on one line depends on Java types: those of text and bitPos. */
+/* Writes what was read. Which arrays stay on one line depends on Java types: those of text and
+ * bitPos. */
 static void write_value(struct json_writer *w, const char *key, json_t *value)
 {
 	size_t i;
@@ -145,7 +147,8 @@ static void write_value(struct json_writer *w, const char *key, json_t *value)
 static void config_files_of_apache_are_rewritten_byte_for_byte(void **state)
 {
 	static const char *const stores[] = {
-		"store/st1.json", "store/mixed-traffic-master.json", "store/controller-mode-master.json"
+		"store/st1.json", "store/mixed-traffic-master.json",
+		"store/controller-mode-master.json"
 	};
 	unsigned compared = 0;
 

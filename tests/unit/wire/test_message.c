@@ -51,8 +51,8 @@ static void assert_goes_round(const struct message *m, uint32_t magic)
 	assert_int_equal(got.queue_id, m->queue_id);
 	assert_int_equal(got.flag, m->flag);
 	assert_int_equal(got.sys_flag & SYS_TRANSACTION_MASK, SYS_TRANSACTION_COMMIT);
-	assert_int_equal(got.sys_flag & SYS_BORN_HOST_V6, m->born_host.ip_len == 16 ? SYS_BORN_HOST_V6 : 0);
-	assert_int_equal(got.sys_flag & SYS_STORE_HOST_V6, m->store_host.ip_len == 16 ? SYS_STORE_HOST_V6 : 0);
+	assert_int_equal((got.sys_flag & SYS_BORN_HOST_V6) != 0, m->born_host.ip_len == 16);
+	assert_int_equal((got.sys_flag & SYS_STORE_HOST_V6) != 0, m->store_host.ip_len == 16);
 	assert_int_equal(got.reconsume_times, m->reconsume_times);
 	assert_true(got.queue_offset == m->queue_offset);
 	assert_true(got.phys_offset == m->phys_offset);
@@ -74,7 +74,8 @@ static void records_go_round_for_all_kinds_of_hosts_and_topics(void **state)
 	for (int i = 0; i < 4; i++) {
 		struct message m = sample(i & 1 ? v6 : v4, i & 2 ? v6 : v4, "T");
 
-		assert_int_equal(record_len(&m), 91 + 5 + 1 + 7 + (i & 1 ? 12 : 0) + (i & 2 ? 12 : 0));
+		assert_int_equal(record_len(&m),
+				 91 + 5 + 1 + 7 + (i & 1 ? 12 : 0) + (i & 2 ? 12 : 0));
 		assert_goes_round(&m, RECORD_MAGIC_V1);
 		long_topic[127] = 0;
 		m.topic = slice_str(long_topic);

@@ -55,23 +55,25 @@ static void the_last_of_equal_names_is_found(void **state)
 static void written_in_the_order_of_a_java_hash_map(void **state)
 {
 	(void)state;
-	assert_int_equal(props_edit_parse(&edit, slice_str("REAL_QID\0013\002REAL_TOPIC\001T\002TRACE_ON\001t"
-							   "\002WAIT\001t\002KEYS\001k\002DELAY\0011\002")), 0);
+	assert_int_equal(props_edit_parse(&edit, slice_str("REAL_QID\0013\002REAL_TOPIC\001T\002"
+							   "TRACE_ON\001t\002WAIT\001t\002"
+							   "KEYS\001k\002DELAY\0011\002")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("TRAN_MSG"), slice_str("t")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("TAGS"), slice_str("a")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("PGROUP"), slice_str("p")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("CLUSTER"), slice_str("c")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("UNIQ_KEY"), slice_str("u")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("MSG_REGION"), slice_str("r")), 0);
-	assert_written("MSG_REGION\001r\002CLUSTER\001c\002UNIQ_KEY\001u\002PGROUP\001p\002DELAY\0011\002"
-		       "TAGS\001a\002TRAN_MSG\001t\002KEYS\001k\002WAIT\001t\002TRACE_ON\001t\002"
+	assert_written("MSG_REGION\001r\002CLUSTER\001c\002UNIQ_KEY\001u\002PGROUP\001p\002"
+		       "DELAY\0011\002TAGS\001a\002TRAN_MSG\001t\002KEYS\001k\002WAIT\001t\002TRACE_ON\001t\002"
 		       "REAL_TOPIC\001T\002REAL_QID\0013\002");
 }
 
 static void a_replaced_pair_keeps_its_place_a_removed_one_loses_it(void **state)
 {
 	(void)state;
-	assert_int_equal(props_edit_parse(&edit, slice_str("UNIQ_KEY\001u\002CLUSTER\001c\002")), 0);
+	assert_int_equal(props_edit_parse(&edit, slice_str("UNIQ_KEY\001u\002"
+							   "CLUSTER\001c\002")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("UNIQ_KEY"), slice_str("v")), 0);
 	assert_written("UNIQ_KEY\001v\002CLUSTER\001c\002");
 	props_edit_remove(&edit, "UNIQ_KEY");
@@ -83,7 +85,6 @@ static void a_replaced_pair_keeps_its_place_a_removed_one_loses_it(void **state)
 	assert_true(slice_is(props_edit_find(&edit, "CLUSTER"), "c"));
 }
 
-/* Names p0, p1 ... : a single letter and digits keep the hash small, so the bucket is easy to tell. */
 static void the_table_doubles_beyond_96_pairs(void **state)
 {
 	char names[200][8];

@@ -36,7 +36,8 @@ static uint8_t *file_bytes(const json_t *file, size_t *size)
 static const json_t *sent_at(const json_t *store, const struct message *m)
 {
 	uint8_t id[MESSAGE_ID_MAX];
-	struct mosaic_slice wanted = slice(id, message_offset_id(id, &m->store_host, m->phys_offset));
+	uint32_t id_len = message_offset_id(id, &m->store_host, m->phys_offset);
+	struct mosaic_slice wanted = slice(id, id_len);
 	const json_t *sent;
 	size_t i;
 
@@ -139,7 +140,7 @@ static struct counts check_store(const char *name)
 
 	assert_non_null(store);
 	json_array_foreach(json_object_get(store, "files"), i, file)
-		if (strncmp(json_string_value(json_object_get(file, "path")), "commitlog/", 10) == 0)
+		if (slice_has_prefix(json_slice(json_object_get(file, "path")), "commitlog/"))
 			check_segment(store, file, &counts);
 	json_decref(store);
 	return counts;

@@ -1,6 +1,7 @@
 /*
  * The captured frames and stores of the reference, when they are there: MOSAIC_SHARED, or ../shared
- * beside the source. They are not part of the repository; a test without them says so and is skipped.
+ * beside the source. They are not part of the repository; a test without them says so and is
+ * skipped.
  */
 #ifndef UNIT_WIRE_VECTORS_H
 #define UNIT_WIRE_VECTORS_H
@@ -19,7 +20,8 @@ static inline void vectors_path(char *path, size_t cap, const char *name)
 	if (shared)
 		snprintf(path, cap, "%s/reference/vectors/%s", shared, name);
 	else
-		snprintf(path, cap, "%s/../shared/reference/vectors/%s", source ? source : ".", name);
+		snprintf(path, cap, "%s/../shared/reference/vectors/%s", source ? source : ".",
+			name);
 }
 
 /* True when there are none, after saying so. */
@@ -51,7 +53,8 @@ static inline struct mosaic_slice json_slice(const json_t *text)
 	return slice(json_string_value(text), json_string_length(text));
 }
 
-/* The bytes of a hex text in memory of their exact size, so that a sanitizer sees any step beyond. */
+/* The bytes of a hex text in memory of their exact size, so that a sanitizer sees any step
+ * beyond. */
 static inline uint8_t *hex_bytes(struct mosaic_slice hex, size_t *len)
 {
 	uint8_t *bytes = malloc(hex.len / 2 + (hex.len == 0));
