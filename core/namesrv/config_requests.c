@@ -190,6 +190,7 @@ void on_get_config(void *service, struct request *req)
 	buf_append_str(&n->out, "\n" DELETE_WITH_REGISTRATION "=");
 	buf_append_str(&n->out, n->routes.delete_missing_topics ? "true\n" : "false\n");
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		append_option(&n->out, &n->options, &options[i]);
+		if (options[i].offset != AT(listen_port) || n->options.listen_port != 0)
+			append_option(&n->out, &n->options, &options[i]);
 	namesrv_answer_out(n, req);
 }

@@ -241,13 +241,20 @@ static int decode_compressed(struct register_body *body, struct mosaic_slice byt
 	return rc;
 }
 
+/* A zlib header (RFC 1950): deflate with a window of 32 KiB. No JSON text begins with 0x78, an x. */
+static bool is_zlib(struct mosaic_slice bytes)
+{
+	return bytes.len >= 2 && bytes.ptr[0] == 0x78 && get_be16(bytes.ptr) % 31 == 0;
+}
+
 int register_body_decode(struct register_body *body, struct mosaic_slice bytes, bool compressed,
 			 int32_t sender_version, struct mosaic_error *err)
 {
 	int rc;
 
 	*body = (struct register_body){ .n_topics = 0 };
-	if (compressed)
+	/* Brokers of 5.3.3 with compressedRegister send a zlib body and say compressed=false. */
+	if (compressed || is_zlib(bytes))
 		rc = decode_compressed(body, bytes, err);
 	else
 		rc = decode_json(body, bytes, sender_version, err);

@@ -69,6 +69,19 @@ static void the_compressed_form_gives_topics_version_and_filter_servers(void **s
 	buf_free(&b);
 }
 
+static void a_zlib_body_is_recognized_although_the_header_says_uncompressed(void **state)
+{
+	struct mosaic_error err = ERR_INIT;
+	struct register_body body;
+	struct buf b = sample();
+
+	(void)state;
+	assert_int_equal(register_body_decode(&body, buf_slice(&b), false, 479, &err), 0);
+	assert_int_equal(body.n_topics, 2);
+	register_body_free(&body);
+	buf_free(&b);
+}
+
 static void every_cut_and_every_changed_byte_is_survived(void **state)
 {
 	struct mosaic_error err = ERR_INIT;
@@ -181,6 +194,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_compressed_form_gives_topics_version_and_filter_servers),
+		cmocka_unit_test(a_zlib_body_is_recognized_although_the_header_says_uncompressed),
 		cmocka_unit_test(every_cut_and_every_changed_byte_is_survived),
 		cmocka_unit_test(false_counts_and_damaged_topics_are_refused),
 		cmocka_unit_test(a_zip_bomb_is_stopped_at_64_mib),
