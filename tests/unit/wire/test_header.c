@@ -40,7 +40,8 @@ static void reads_a_header_as_clients_send_it(void **state)
 {
 	(void)state;
 	assert_int_equal(decode("{\"code\":310,\"extFields\":{\"a\":\"PG\",\"b\":\"T\","
-				"\"e\":\"-1\",\"i\":\"KEYS\\u0001k\\u0002\",\"k\":\"false\"},\"flag\":2,"
+				"\"e\":\"-1\",\"i\":\"KEYS\\u0001k\\u0002\",\"k\":\"false\"},"
+				"\"flag\":2,"
 				"\"language\":\"GO\",\"opaque\":-7,\"remark\":\"r\","
 				"\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}"), 0);
 	assert_int_equal(h.code, 310);
@@ -334,7 +335,8 @@ static void json_is_written_as_java_writes_it(void **state)
 {
 	static const char expected[] =
 		"{\"code\":0,\"extFields\":{\"queueId\":\"3\",\"on\":\"true\",\"t\":"
-		"\"a\\\"\\\\\\n\\u0001\\u001F\\u007F\\u00A0\\u2028\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad\"},\"flag\":1,"
+		"\"a\\\"\\\\\\n\\u0001\\u001F\\u007F\\u00A0\\u2028\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad\"},"
+		"\"flag\":1,"
 		"\"language\":\"JAVA\",\"opaque\":-8,\"remark\":\"no\\ttopic\","
 		"\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}";
 	struct header_writer w;
@@ -358,7 +360,8 @@ static void json_is_written_as_java_writes_it(void **state)
 static void a_header_without_fields_has_no_ext_fields(void **state)
 {
 	static const char expected[] = "{\"code\":-1,\"flag\":0,\"language\":\"OTHER\","
-				       "\"opaque\":1,\"serializeTypeCurrentRPC\":\"JSON\",\"version\":0}";
+				       "\"opaque\":1,\"serializeTypeCurrentRPC\":\"JSON\","
+				       "\"version\":0}";
 	struct header_writer w;
 	uint8_t out[HEADER_ROOM];
 

@@ -65,7 +65,8 @@ static void written_in_the_order_of_a_java_hash_map(void **state)
 	assert_int_equal(props_edit_put(&edit, slice_str("UNIQ_KEY"), slice_str("u")), 0);
 	assert_int_equal(props_edit_put(&edit, slice_str("MSG_REGION"), slice_str("r")), 0);
 	assert_written("MSG_REGION\001r\002CLUSTER\001c\002UNIQ_KEY\001u\002PGROUP\001p\002"
-		       "DELAY\0011\002TAGS\001a\002TRAN_MSG\001t\002KEYS\001k\002WAIT\001t\002TRACE_ON\001t\002"
+		       "DELAY\0011\002TAGS\001a\002TRAN_MSG\001t\002KEYS\001k\002"
+		       "WAIT\001t\002TRACE_ON\001t\002"
 		       "REAL_TOPIC\001T\002REAL_QID\0013\002");
 }
 
