@@ -241,7 +241,7 @@ static int decode_compressed(struct register_body *body, struct mosaic_slice byt
 	return rc;
 }
 
-/* A zlib header (RFC 1950): deflate with a window of 32 KiB. No JSON text begins with 0x78, an x. */
+/* A zlib header (RFC 1950): deflate, 32 KiB window. No JSON text begins with 0x78, an x. */
 static bool is_zlib(struct mosaic_slice bytes)
 {
 	return bytes.len >= 2 && bytes.ptr[0] == 0x78 && get_be16(bytes.ptr) % 31 == 0;
