@@ -5,7 +5,7 @@
  *   clog_read     the same mapped bytes; cold ones are brought in by a host worker first
  *   clog_sync     msync on the syncer; what was committed while one runs is covered by the next
  *
- * Failure modes: the next segment is not ready (E_AGAIN) or the disk is full (E_NOSPACE): clog_room();
+ * Failure modes: the next segment is not ready (E_AGAIN), the disk is full (E_NOSPACE): clog_room();
  * a segment cannot be made, read or synced: store_fail(), then reserve and sync answer E_FATAL.
  */
 #include "commit_log.h"
@@ -132,7 +132,7 @@ bool clog_add_segment(struct commit_log *log, struct segment *segment)
 {
 	if (log->n == log->capacity) {
 		uint32_t capacity = log->capacity ? log->capacity * 2 : 16;
-		struct segment **grown = realloc(log->segments, capacity * sizeof(struct segment *));
+		struct segment **grown = realloc(log->segments, capacity * sizeof(*grown));
 		if (!grown)
 			return false;
 		log->segments = grown;

@@ -1,8 +1,8 @@
 /*
  * Work ahead of the writer, so that an append never waits for the disk and seldom for a page:
  * the next segment is made when half of the present one is full, and the pages in front of the end
- * are made present in a window that follows the rate. Touching a fresh page costs 0.2 us per KiB; in
- * one call for many pages it costs 0.15, and that on another core.
+ * are made present in a window that follows the rate. Touching a fresh page costs 0.2 us per KiB;
+ * in one call for many pages it costs 0.15, and that on another core.
  *
  * Pages far behind the end leave the process's memory again (they stay in the page cache), so the
  * resident size of a busy broker is the window and not the segment.

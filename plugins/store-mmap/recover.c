@@ -159,8 +159,8 @@ static int32_t find_log(struct mosaic_store *store)
 		    (i > 0 && starts.at[i] != starts.at[i - 1] + size))
 			status = refuse(store, MOSAIC_E_CORRUPT, 0,
 					"%s/" LOG_FOLDER " has a segment at %" PRIu64
-					" that does not follow the one before it with \"segment\" = "
-					"%" PRIu64 ": a file is missing, or the size is another one",
+					" that does not follow the one before it with \"segment\""
+					" = %" PRIu64 ": a file is missing, or the size is another",
 					store->options.dir, starts.at[i], size);
 		else
 			status = find_segment(store, starts.at[i], i + 1 == starts.n);
@@ -259,7 +259,9 @@ static int cqueue_scan_file(struct queue *q, uint64_t start, bool is_first, bool
 		rc = end < 0 ? end : 0;
 		if (end > 0)
 			q->end = start + (uint64_t)end;
-		int64_t skip = is_first && rc == 0 ? filler_end(fd, (int64_t)(q->end - start), buf) : 0;
+		int64_t skip = 0;
+		if (is_first && rc == 0)
+			skip = filler_end(fd, (int64_t)(q->end - start), buf);
 		if (skip > 0)
 			q->begin = start + (uint64_t)skip;
 	}

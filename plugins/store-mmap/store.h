@@ -50,7 +50,7 @@ struct mosaic_store {
 	struct queue_file *lru_new, *lru_old;
 	uint32_t n_files;
 	struct mosaic_timer queue_retry;
-	struct queue_batch *batch, *batches_waiting; /* sync_queues under way; those that come next */
+	struct queue_batch *batch, *batches_waiting; /* sync_queues under way; next ones */
 
 	struct mosaic_req batch_req;
 	bool is_batch_posted;

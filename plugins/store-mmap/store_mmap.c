@@ -1,7 +1,7 @@
 /*
  * store-mmap: the files of RocketMQ 5.3.3, the commit log mapped, consume queues written.
  *
- * Happy path of a message: clog_reserve and clog_commit (commit_log.c), cqueue_reserve and cqueue_commit
+ * Happy path of a message: clog_reserve, clog_commit (commit_log.c), cqueue_reserve, cqueue_commit
  * (queue.c), clog_sync when the flush policy asks; three threads behind them, see store.h.
  *
  * Failure modes: an error of the disk is final: store_fail() tells the host once, from then on
@@ -352,7 +352,8 @@ static void mmap_commit(struct mosaic_stream *stream, uint32_t len)
 
 static int32_t mmap_room(struct mosaic_stream *stream, struct mosaic_req *req)
 {
-	return is_log(stream) ? clog_room(clog_of(stream), req) : cqueue_room(cqueue_of(stream), req);
+	return is_log(stream) ? clog_room(clog_of(stream), req)
+			      : cqueue_room(cqueue_of(stream), req);
 }
 
 static int32_t mmap_start_at(struct mosaic_stream *stream, uint64_t offset)

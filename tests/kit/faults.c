@@ -34,4 +34,4 @@ WRAP(ssize_t, pwritev, (int fd, const struct iovec *iov, int n, off_t at), (fd, 
 WRAP(int, fdatasync, (int fd), (fd), -1)
 WRAP(int, fsync, (int fd), (fd), -1)
 WRAP(int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
-     (from_fd, from, to_fd, to), -1)
+	(from_fd, from, to_fd, to), -1)

@@ -1,6 +1,6 @@
 /*
- * Directories that RocketMQ 5.3.3 wrote open as they are: every unit of every queue points at a whole
- * record, and what the store then writes itself is found again. They lie outside of the repository:
+ * Directories that RocketMQ 5.3.3 wrote open as they are: every unit of every queue points at a
+ * whole record, and what the store then writes itself is found again. They lie outside of the repository:
  * ${MOSAIC_SHARED:-$MOSAIC_SOURCE/../shared}/reference/vectors/store.
  */
 #include "store_kit.h"
@@ -48,7 +48,8 @@ static void make_file(const char *dir, const json_t *file)
 	char path[600];
 	const json_t *chunk;
 	size_t i;
-	snprintf(path, sizeof(path), "%s/%s", dir, json_string_value(json_object_get(file, "path")));
+	snprintf(path, sizeof(path), "%s/%s", dir,
+		 json_string_value(json_object_get(file, "path")));
 	make_folders(path);
 	int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0644);
 	assert_true(fd >= 0);
@@ -97,7 +98,8 @@ static void check_store(struct store_kit *k, bool is_clean, uint32_t n_queues)
 		assert_int_equal(k->ops->stream_at(k->store, i, &name), 0);
 		if (name.kind != MOSAIC_CONSUME_QUEUE)
 			continue;
-		uint64_t of_queue = check_queue(k, kit_queue(k, name.topic, name.queue_id), &n_units);
+		struct mosaic_stream *q = kit_queue(k, name.topic, name.queue_id);
+		uint64_t of_queue = check_queue(k, q, &n_units);
 		end = of_queue > end ? of_queue : end;
 	}
 	assert_true(n_units > 0);

@@ -1,8 +1,8 @@
 /*
  * A struct mosaic_host with real threads, time and descriptors, for contract tests of plugins that
  * own threads and files. The test's thread is the core thread; what is due runs inside
- * loop_host_turn and loop_host_until, never elsewhere. (The host with a clock that the test moves is
- * support/fake_host.h.)
+ * loop_host_turn and loop_host_until, never elsewhere. (The host with a clock that the test moves
+ * is support/fake_host.h.)
  *
  *   struct loop_host h;
  *   loop_host_init(&h);

@@ -1,5 +1,5 @@
 /*
- * mosaic/draft/disk.h - extension "mosaic.disk.draft/1": a simulated disk that outlives an instance.
+ * mosaic/draft/disk.h - extension "mosaic.disk.draft/1": a simulated disk that outlives a store.
  *
  * The host owns one struct mosaic_disk per simulated disk, zeroed at first, and offers it to the
  * store that uses it. A store without files keeps its state in it instead of in the instance, so
@@ -25,8 +25,8 @@ enum mosaic_disk_crash {
 
 struct mosaic_disk {
 	void *state; /* the plugin's; NULL: an empty disk */
-	/* The plugin's, set at open. Afterwards the instance that uses the disk may only be destroyed;
-	 * requests under way never complete and pins are void. */
+	/* The plugin's, set at open. Afterwards the instance that uses the disk may only be
+	 * destroyed; requests under way never complete and pins are void. */
 	void (*crash)(struct mosaic_disk *disk, uint32_t how, uint64_t random);
 	/* Frees the state; when no instance uses it. */
 	void (*destroy)(struct mosaic_disk *disk);
