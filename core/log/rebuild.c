@@ -64,7 +64,8 @@ int rebuild_has_unit(struct recovery *r, const struct message *m, uint32_t len, 
 {
 	struct queue *q = log_queue_find(r->log, m->topic, m->queue_id);
 	struct queue_unit unit;
-	*is_there = false;
+	/* Its topic was deleted since, unless all queues are gone: then somebody wants new ones. */
+	*is_there = !q && r->max_phys > 0;
 	if (!q)
 		return 0;
 	if (!q->recovery)

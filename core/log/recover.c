@@ -286,11 +286,12 @@ static void believe_checkpoint(struct recovery *r)
 	bool is_there = false;
 	if (c->resume >= r->info.begin && c->resume < r->info.end) {
 		struct message m;
-		uint32_t len;
+		uint32_t len = 0;
 		int kind;
 		int rc = record_at(r, c->resume, &m, &len, &kind);
 		if (rc == 0 && kind == RECORD_MESSAGE && m.store_ms == c->resume_ms)
 			rc = rebuild_has_unit(r, &m, len, &is_there);
+		r->resume_end = c->resume + len;
 		if (rc != MOSAIC_E_CORRUPT && !recovery_has(r, rc, "cannot read a record"))
 			return;
 	}
@@ -339,8 +340,8 @@ static void choose_segment(struct recovery *r)
 		r->segment -= r->info.segment_bytes;
 	}
 	r->start = r->segment > first ? r->segment : first;
-	r->units_from = r->start;
-	if (!r->is_crash && r->max_phys > r->start)
+	r->units_from = r->start == resume ? r->resume_end : r->start;
+	if (!r->is_crash && r->max_phys > r->units_from)
 		r->units_from = r->max_phys;
 	rebuild_begin(r, scan_begin);
 }

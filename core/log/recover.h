@@ -38,6 +38,7 @@ struct recovery {
 	bool is_crash;        /* units are checked one by one; else they are believed */
 	bool is_whole;        /* the scan goes over the whole log: there is no way further back */
 	uint64_t max_phys;    /* end of the last record that a unit points to */
+	uint64_t resume_end;  /* of the record that the checkpoint names */
 	uint64_t segment;     /* start of the segment that is looked at */
 	uint64_t start;       /* where the scan starts */
 	uint64_t units_from;  /* records from here on must have a unit */

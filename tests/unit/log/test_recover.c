@@ -579,6 +579,23 @@ static void topic_made_again_does_not_lose_its_new_messages(void **state)
 	world_destroy(w);
 }
 
+static void deleted_topic_stays_away_after_a_crash(void **state)
+{
+	(void)state;
+	struct world *w = world_create();
+	send_some(w, 60);
+	flush_sync(&w->f.flush);
+	fake_host_run(&w->f.h);
+	log_drop_topic(w->f.log, slice_str(w->sent[59].topic)); /* the last record's */
+	fake_host_advance_ms(&w->f.h, 2500);
+	fixture_stop(&w->f, CRASH);
+	assert_int_equal(fixture_open(&w->f), 0);
+	assert_null(fixture_queue(&w->f, w->sent[59].topic, w->sent[59].queue_id));
+	assert_int_equal(map_count(&w->f.log->queues), 4);
+	assert_int_equal(fixture_queue(&w->f, "A", 0)->max_offset, 10);
+	world_destroy(w);
+}
+
 /* ---- the store says no ---- */
 
 static void failing_read_fails_the_open_and_cuts_nothing(void **state)
@@ -745,6 +762,7 @@ int main(void)
 		cmocka_unit_test(lying_checkpoint_leads_to_a_whole_scan),
 		cmocka_unit_test(queue_whose_first_records_are_gone_starts_in_the_middle),
 		cmocka_unit_test(topic_made_again_does_not_lose_its_new_messages),
+		cmocka_unit_test(deleted_topic_stays_away_after_a_crash),
 		cmocka_unit_test(failing_read_fails_the_open_and_cuts_nothing),
 		cmocka_unit_test(recovery_waits_for_room_in_a_queue),
 		cmocka_unit_test(long_scan_lets_others_run),
