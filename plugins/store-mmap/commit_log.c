@@ -5,7 +5,7 @@
  *   clog_read     the same mapped bytes; cold ones are brought in by a host worker first
  *   clog_sync     msync on the syncer; what was committed while one runs is covered by the next
  *
- * Failure modes: the next segment is not ready (E_AGAIN), the disk is full (E_NOSPACE): clog_room();
+ * Failure modes: the next segment is not ready (E_AGAIN), the disk is full (E_NOSPACE): clog_room;
  * a segment cannot be made, read or synced: store_fail(), then reserve and sync answer E_FATAL.
  */
 #include "commit_log.h"

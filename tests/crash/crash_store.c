@@ -1,8 +1,8 @@
 /*
  * kill -9 at random points: a child appends to the commit log and to queues, syncs, trims and saves
  * a document, and tells in shared memory what it has committed. The next child opens the directory
- * and must find all of the log, a prefix of each queue that reaches what was synced, and one of the two
- * documents that may be there (STORE-01, 05, 09).
+ * and must find all of the log, a prefix of each queue that reaches what was synced, and one of the
+ * two documents that may be there (STORE-01, 05, 09).
  *
  * CRASH_ROUNDS and CRASH_SEED in the environment change the number of rounds and the points.
  */

@@ -1,7 +1,7 @@
 /*
  * Directories that RocketMQ 5.3.3 wrote open as they are: every unit of every queue points at a
- * whole record, and what the store then writes itself is found again. They lie outside of the repository:
- * ${MOSAIC_SHARED:-$MOSAIC_SOURCE/../shared}/reference/vectors/store.
+ * whole record, and what the store then writes itself is found again. They lie outside of the
+ * repository: ${MOSAIC_SHARED:-$MOSAIC_SOURCE/../shared}/reference/vectors/store.
  */
 #include "store_kit.h"
 
