@@ -22,4 +22,7 @@ void admin_on_topic_stats(void *broker, struct request *req);   /* 202 */
 void admin_on_consume_stats(void *broker, struct request *req); /* 208 */
 void admin_on_reset_offset(void *broker, struct request *req);  /* 222 */
 
+/* relay_requests.c */
+void admin_on_consumer_running_info(void *broker, struct request *req); /* 307 */
+
 #endif

@@ -1,4 +1,4 @@
-/* Requests of operators: 25 26 28 202 208 222 300 315 321 343. */
+/* Requests of operators: 25 26 28 202 208 222 300 307 315 321 343. */
 #include "broker/offsets.h"
 #include "broker/stats.h"
 #include "control_rig.h"
@@ -229,6 +229,40 @@ static void offsets_are_reset_by_time_and_by_number(void **state)
 	rig_close(&r);
 }
 
+static int32_t ask_running_info(struct mosaic_conn *c, const char *client)
+{
+	return fake_conn_request(c, REQ_GET_CONSUMER_RUNNING_INFO, NO_BODY, "consumerGroup", "G",
+				 "clientId", client, "jstackEnable", "false", NULL);
+}
+
+static void running_info_is_asked_of_the_consumer(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *consumer = start(&r), *tool = rig_dial(&r);
+	ask_running_info(tool, "id");
+	rig_no_answer(&r, tool);
+	assert_true(fake_conn_next(consumer, &f));
+	assert_int_equal(f.header.code, REQ_GET_CONSUMER_RUNNING_INFO);
+	assert_true(slice_is(header_str(&f.header, "clientId"), "id"));
+	assert_true(slice_is(header_str(&f.header, "jstackEnable"), "false"));
+	fake_conn_respond(consumer, f.header.opaque, 0, slice_str("{\"a\":1}"), NULL);
+	f = rig_answer(&r, tool);
+	assert_body(&f, "{\"a\":1}");
+	ask_running_info(tool, "other");
+	f = rig_answer(&r, tool);
+	assert_remark(&f, 1, "The Consumer <G> <other> not online");
+	ask_running_info(tool, "id");
+	fake_host_advance_ms(&r.host, 10001);
+	f = rig_answer(&r, tool);
+	assert_remark(&f, 207, "consumer <G> <id> Timeout");
+	ask_running_info(tool, "id");
+	fake_conn_close(consumer);
+	assert_int_equal(rig_answer(&r, tool).header.code, 1);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +274,7 @@ int main(void)
 		cmocka_unit_test(who_consumes_what),
 		cmocka_unit_test(counters_of_a_topic_and_units_of_a_queue),
 		cmocka_unit_test(offsets_are_reset_by_time_and_by_number),
+		cmocka_unit_test(running_info_is_asked_of_the_consumer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
