@@ -335,7 +335,8 @@ static void json_is_written_as_java_writes_it(void **state)
 {
 	static const char expected[] =
 		"{\"code\":0,\"extFields\":{\"queueId\":\"3\",\"on\":\"true\",\"t\":"
-		"\"a\\\"\\\\\\n\\u0001\\u001F\\u007F\\u00A0\\u2028\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad\"},"
+		"\"a\\\"\\\\\\n\\u0001\\u001F\\u007F\\u00A0\\u2028"
+		"\xc2\xa1\xe2\x80\xaa\xe4\xb8\xad\"},"
 		"\"flag\":1,"
 		"\"language\":\"JAVA\",\"opaque\":-8,\"remark\":\"no\\ttopic\","
 		"\"serializeTypeCurrentRPC\":\"JSON\",\"version\":479}";

@@ -33,7 +33,7 @@ static void put_string(struct gen *g)
 {
 	static const char *const pieces[] = {
 		"a", "B", "0", " ", "plain text of some length", "\\\"", "\\\\", "\\/", "\\n",
-		"\\t", "\\b", "\\f", "\\r", "\\u0001", "\\u0002", "\\u00e9", 
+		"\\t", "\\b", "\\f", "\\r", "\\u0001", "\\u0002", "\\u00e9",
 		"\\u4E2D", "\\ud83d\\ude00",
 		"\xc3\xa9", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "'", "{", "}", "[", ",", ":", "\x7f"
 	};
