@@ -1,4 +1,4 @@
-/* Requests of clients about themselves: 34 35 38 46, and of operators about them: 203 204 328 345. */
+/* Requests of clients about themselves: 34 35 38 46, and of operators: 203 204 328 345. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "broker/clients.h"
@@ -54,8 +54,8 @@ static void join_tags(const json_t *tags, struct buf *out)
 	}
 }
 
-/* NULL when it is no subscription. Codes come from the expression, whatever codeSet says: some clients
- * send none, others hash differently. */
+/* NULL when it is no subscription. Codes come from the expression, whatever codeSet says: some
+ * clients send none, others hash differently. */
 static struct subscription *read_subscription(const json_t *data)
 {
 	struct mosaic_slice topic = json_get_str(data, "topic");

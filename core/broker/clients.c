@@ -1,14 +1,14 @@
 /*
  * Who is connected, and in which groups.
  *
- *   heartbeat       -> clients_add_consumer / _producer: a member, on the group's and the peer's list
- *   member new, gone, other topics
+ *   heartbeat       -> clients_add_consumer / _producer: a member, on the group's and the peer's
+ *   list member new, gone, other topics
  *                   -> clients_group_changed: the group is on the notify list
  *   end of the turn -> notify_members: 40 to every member, once however many changes there were
  *   peer closed, 35, 120 s of silence -> member_remove
  *
- * Invariants: a member is on exactly one group's list and one peer's list; a group without members does
- * not exist.
+ * Invariants: a member is on exactly one group's list and one peer's list; a group without members
+ * does not exist.
  */
 #include "broker/clients.h"
 #include "base/mem.h"

@@ -1,7 +1,7 @@
 /*
  * Producers and consumers that are connected (ProducerManager, ConsumerManager): who is in which
- * group on which peer, what each group subscribes to. A client disappears when its peer closes, when it
- * says so (35), or 120 s after its last heartbeat. All [core].
+ * group on which peer, what each group subscribes to. A client disappears when its peer closes,
+ * when it says so (35), or 120 s after its last heartbeat. All [core].
  */
 #ifndef BROKER_CLIENTS_H
 #define BROKER_CLIENTS_H
@@ -83,16 +83,17 @@ struct producer_group *clients_producers(const struct clients *c, struct mosaic_
 const struct subscription *consumer_group_subscription(const struct consumer_group *g,
 						       struct mosaic_slice topic);
 /*
- * The client is in this group of consumers now (its heartbeat). NULL: a bound is reached. The caller
- * sets type, model and subscriptions and calls clients_group_changed() when the set of members (*is_new)
- * or of topics has changed.
+ * The client is in this group of consumers now (its heartbeat). NULL: a bound is reached. The
+ * caller sets type, model and subscriptions and calls clients_group_changed() when the set of
+ * members (*is_new) or of topics has changed.
  */
 struct consumer_group *clients_add_consumer(struct clients *c, const struct client_info *client,
 					    struct mosaic_slice group, bool *is_new);
 /* False: a bound is reached. */
 bool clients_add_producer(struct clients *c, const struct client_info *client,
 			  struct mosaic_slice group);
-/* Members are told (40) to share the queues anew, unless the group is broadcasting or wants no notice. */
+/* Members are told (40) to share the queues anew, unless the group is broadcasting or wants no
+ * notice. */
 void clients_group_changed(struct clients *c, struct consumer_group *g);
 /* Replaces an older subscription to the topic. True when the topic is new to the group. */
 bool consumer_group_subscribe(struct consumer_group *g, struct subscription *sub);

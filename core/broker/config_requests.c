@@ -1,9 +1,10 @@
 /*
- * The broker's settings as RocketMQ's tools see them: 26 GET_BROKER_CONFIG, 25 UPDATE_BROKER_CONFIG.
+ * The broker's settings as RocketMQ's tools see them: 26 GET_BROKER_CONFIG and
+ * 25 UPDATE_BROKER_CONFIG.
  *
  * The table has the properties that mean something here, under Apache's names. Those with a setter
- * change at run time and until the restart: the configuration file stays the operator's. Other names
- * are accepted without an effect, as Apache does; they are named in the log and shown by 26.
+ * change at run time and until the restart: the configuration file stays the operator's. Other
+ * names are accepted without an effect, as Apache does; they are named in the log and shown by 26.
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -296,7 +297,8 @@ static bool next_property(struct mosaic_slice *text, struct mosaic_slice *name,
 
 static bool has_forbidden(struct mosaic_slice text)
 {
-	static const char *const names[] = { "configBlackList", "brokerConfigPath", "rocketmqHome" };
+	static const char *const names[] = { "configBlackList", "brokerConfigPath",
+					     "rocketmqHome" };
 	struct mosaic_slice name, value;
 
 	while (next_property(&text, &name, &value))

@@ -1,7 +1,7 @@
 /*
  * The broker's documents: config/topics.json, subscriptionGroup.json, consumerOffset.json,
- * delayOffset.json. Each is loaded at open and saved as a whole when dirty; one save of a document is
- * under way at most, a change meanwhile makes one more. All [core].
+ * delayOffset.json. Each is loaded at open and saved as a whole when dirty; one save of a document
+ * is under way at most, a change meanwhile makes one more. All [core].
  */
 #ifndef BROKER_DOCS_H
 #define BROKER_DOCS_H

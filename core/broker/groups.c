@@ -1,6 +1,6 @@
 /*
- * Subscription groups: found by every heartbeat and pull, created there when that is allowed, set by
- * an operator (200). Members of a config that mean nothing to us are kept as they came.
+ * Subscription groups: found by every heartbeat and pull, created there when that is allowed, set
+ * by an operator (200). Members of a config that mean nothing to us are kept as they came.
  */
 #include "broker/groups.h"
 #include "base/err.h"
@@ -90,8 +90,9 @@ struct group *groups_find_or_add(struct groups *g, struct mosaic_slice name)
 void groups_add_system(struct groups *g)
 {
 	static const char *const names[] = {
-		"TOOLS_CONSUMER",  "FILTERSRV_CONSUMER",    "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY",
-		"CID_ONSAPI_PULL", "CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER",	 "CID_RMQ_SYS_TRANS",
+		"TOOLS_CONSUMER",     "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP",
+		"CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL",    "CID_ONSAPI_PERMISSION",
+		"CID_ONSAPI_OWNER",   "CID_RMQ_SYS_TRANS",
 	};
 	bool added = false;
 

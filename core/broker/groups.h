@@ -25,7 +25,8 @@ struct group {
 struct groups {
 	struct broker *broker;
 	struct map table;     /* name -> struct group */
-	/* "group@topic" -> bits as (void *)(uintptr_t), never 0; GROUP_FORBID_READ is the one in use */
+	/* "group@topic" -> bits as (void *)(uintptr_t), never 0; GROUP_FORBID_READ is the one in
+	 * use */
 	struct map forbidden;
 	struct data_version version;
 };
@@ -33,7 +34,8 @@ struct groups {
 struct groups *groups_create(struct broker *b);
 void groups_destroy(struct groups *g);
 struct group *groups_find(const struct groups *g, struct mosaic_slice name);
-/* findSubscriptionGroupConfig: also creates when autoCreateSubscriptionGroup and the name is legal. */
+/* findSubscriptionGroupConfig: also creates, when autoCreateSubscriptionGroup says so and the name
+ * is legal. */
 struct group *groups_find_or_add(struct groups *g, struct mosaic_slice name);
 void groups_add_system(struct groups *g);
 bool groups_is_forbidden(const struct groups *g, struct mosaic_slice group,
@@ -42,8 +44,8 @@ bool groups_is_forbidden(const struct groups *g, struct mosaic_slice group,
 void groups_set_forbidden(struct groups *g, struct mosaic_slice group, struct mosaic_slice topic,
 			  bool forbidden);
 /*
- * Creates or replaces a group as a SubscriptionGroupConfig says (200). 0 and *out, or MOSAIC_E_INVAL
- * with err's text.
+ * Creates or replaces a group as a SubscriptionGroupConfig says (200). 0 and *out, or
+ * MOSAIC_E_INVAL with err's text.
  */
 NODISCARD int groups_set(struct groups *g, const json_t *config, struct group **out,
 			 struct mosaic_error *err);

@@ -1,6 +1,7 @@
 /*
- * Queue locks of orderly consumers. A lock is taken when it is free, expired or the client's own, and
- * lives 60 s from the last time it was asked for. They are lost at a restart, as in Apache's broker.
+ * Queue locks of orderly consumers. A lock is taken when it is free, expired or the client's own,
+ * and lives 60 s from the last time it was asked for. They are lost at a restart, as in Apache's
+ * broker.
  */
 #include "broker/locks.h"
 #include "base/err.h"

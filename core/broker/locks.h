@@ -1,4 +1,5 @@
-/* Queue locks of orderly consumers (RebalanceLockManager): (group, queue) -> client id, 60 s. [core] */
+/* Queue locks of orderly consumers (RebalanceLockManager): (group, queue) -> client id, 60 s.
+ * [core] */
 #ifndef BROKER_LOCKS_H
 #define BROKER_LOCKS_H
 

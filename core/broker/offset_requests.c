@@ -51,9 +51,9 @@ static void first_unit_done(struct mosaic_req *req)
 }
 
 /*
- * Message 0 of the queue is still in memory: it is at most 40 % of the machine's memory behind the end
- * of the log. Then a new group starts with it, whatever it would like. A unit that is not in memory
- * answers the question as well.
+ * Message 0 of the queue is still in memory: it is at most 40 % of the machine's memory behind the
+ * end of the log. Then a new group starts with it, whatever it would like. A unit that is not in
+ * memory answers the question as well.
  */
 static bool first_is_in_memory(struct broker *b, struct mosaic_slice topic, int32_t queue_id)
 {

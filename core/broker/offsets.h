@@ -1,4 +1,5 @@
-/* Consumer offsets (ConsumerOffsetManager): (topic, group, queue) -> next offset to consume. [core] */
+/* Consumer offsets (ConsumerOffsetManager): (topic, group, queue) -> next offset to consume. [core]
+ * */
 #ifndef BROKER_OFFSETS_H
 #define BROKER_OFFSETS_H
 

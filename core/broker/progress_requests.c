@@ -188,7 +188,8 @@ static void add_topic(void *ctx, struct mosaic_slice name)
 		const struct queue *q = log_queue_find(b->log, name, i);
 		int64_t offset = offsets_get(b->offsets, name, group, i);
 
-		/* Nothing committed: Apache shows 0, or the end of the queue where that is empty. */
+		/* Nothing committed: Apache shows 0, or the end of the queue where that is empty.
+		 * */
 		if (offset < 0)
 			offset = q && q->min_offset > 0 ? q->min_offset : 0;
 		stored_times_add(&p->times, name, i, offset - 1);

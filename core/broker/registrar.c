@@ -7,9 +7,9 @@
  *   answered       the next part, or the end: next time in 30 s or when something changes
  *
  * Failure modes:
- *   - it cannot be reached, breaks, does not answer: one line in the log, tries after 1, 2, 4 .. 30 s;
- *     a connection that broke is made again at once, and everything is told anew, because a NameServer
- *     forgets a broker whose connection is gone;
+ *   - it cannot be reached, breaks, does not answer: one line in the log, tries after 1, 2, 4 .. 30
+ *     s; a connection that broke is made again at once, and everything is told anew, because a
+ *     NameServer forgets a broker whose connection is gone;
  *   - it refuses (a code that is not 0): its remark is logged once, tries go on.
  *
  * Parts: a NameServer updates topics it knows only when the version differs from the one it has, so
@@ -224,8 +224,8 @@ static void succeeded(struct nameserver *ns)
 		registrar_changed(r);
 }
 
-/* Topics of part ns->part: the hash decides, so that a change of the table between two parts moves no
- * topic from one to another. */
+/* Topics of part ns->part: the hash decides, so that a change of the table between two parts moves
+ * no topic from one to another. */
 static void write_topics(const struct nameserver *ns, struct json_writer *w)
 {
 	const struct broker *b = ns->registrar->broker;

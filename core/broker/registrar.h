@@ -1,7 +1,7 @@
 /*
- * Registration at every NameServer: 103 each 30 s and at once on every change, all in parallel, so that
- * one dead NameServer delays nothing; 104 at the end. Each NameServer has its own connection, its own
- * timer and its own idea of what it was told last. All [core].
+ * Registration at every NameServer: 103 each 30 s and at once on every change, all in parallel, so
+ * that one dead NameServer delays nothing; 104 at the end. Each NameServer has its own connection,
+ * its own timer and its own idea of what it was told last. All [core].
  */
 #ifndef BROKER_REGISTRAR_H
 #define BROKER_REGISTRAR_H

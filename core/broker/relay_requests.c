@@ -1,4 +1,4 @@
-/* Requests of operators that a consumer answers: 307 GET_CONSUMER_RUNNING_INFO is passed on to it. */
+/* Requests of operators that a consumer answers: 307 GET_CONSUMER_RUNNING_INFO is passed on. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "broker/admin_requests.h"
@@ -36,8 +36,9 @@ static void relay_answered(struct call *call)
 		reply_remark(&r->ticket, RES_CONSUME_MSG_TIMEOUT, "consumer <%s> <%s> Timeout",
 			     r->group, r->client_id);
 	} else {
-		reply_remark(&r->ticket, RES_SYSTEM_ERROR, "invoke consumer <%s> <%s> Exception: %s",
-			     r->group, r->client_id, status_text(call->status));
+		reply_remark(&r->ticket, RES_SYSTEM_ERROR,
+			     "invoke consumer <%s> <%s> Exception: %s", r->group,
+			     r->client_id, status_text(call->status));
 	}
 	relay_free(r);
 }
@@ -101,8 +102,9 @@ void admin_on_consumer_running_info(void *broker, struct request *req)
 	}
 	peer = find_client(clients_consumers(b->clients, *group), *client_id);
 	if (!peer) {
-		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "The Consumer <%.*s> <%.*s> not online",
-			     SLICE_ARG(*group), SLICE_ARG(*client_id));
+		reply_remark(&req->ticket, RES_SYSTEM_ERROR,
+			     "The Consumer <%.*s> <%.*s> not online", SLICE_ARG(*group),
+			     SLICE_ARG(*client_id));
 		return;
 	}
 	r = mem_alloc(sizeof(*r));

@@ -1,7 +1,8 @@
 /*
- * What the broker counts (BrokerStatsManager, StoreStatsService of 5.3.3): totals for the node's rate
- * keys, and messages per topic and per topic@group. Counting is a few additions; each second the
- * totals are sampled, each ten seconds or less often the items, and rates are differences of samples. All [core].
+ * What the broker counts (BrokerStatsManager, StoreStatsService of 5.3.3): totals for the node's
+ * rate keys, and messages per topic and per topic@group. Counting is a few additions; each second
+ * the totals are sampled, each ten seconds or less often the items, and rates are differences of
+ * samples. All [core].
  */
 #ifndef BROKER_STATS_H
 #define BROKER_STATS_H
@@ -10,7 +11,8 @@
 #include "broker/topics.h"
 
 #define STATS_SECONDS 601 /* samples of the totals: ten minutes */
-/* Items are sampled in steps of 10 s, 10 min and 4 h; seven samples span a minute, an hour, a day. */
+/* Items are sampled in steps of 10 s, 10 min and 4 h; seven samples span a minute, an hour,
+ * a day. */
 #define STATS_ITEM_SAMPLES 7
 enum stats_span { STATS_MINUTE, STATS_HOUR, STATS_DAY, STATS_SPANS };
 
@@ -29,7 +31,7 @@ struct stats_item {
 struct broker_stats {
 	struct broker *broker;
 	struct stats_totals now;
-	struct stats_totals seconds[STATS_SECONDS]; /* ring; at n_seconds % STATS_SECONDS the next */
+	struct stats_totals seconds[STATS_SECONDS]; /* ring; the next: n_seconds % STATS_SECONDS */
 	uint64_t n_seconds, n_samples[STATS_SPANS];
 	struct map puts, gets; /* topic, topic@group -> struct stats_item */
 	struct mosaic_timer timer;
@@ -48,7 +50,8 @@ void stats_got(struct broker_stats *s, struct mosaic_slice topic, struct mosaic_
 	       uint32_t n, uint64_t bytes);
 
 void stats_delete_topic(struct broker_stats *s, struct mosaic_slice topic);
-/* Messages, bytes and calls of the last minute, hour or day (or since boot), and how long that is. */
+/* Messages, bytes and calls of the last minute, hour or day (or since boot), and how long that
+ * is. */
 void stats_item_sums(const struct broker_stats *s, const struct stats_item *item,
 		     enum stats_span span, uint64_t out[3], uint32_t *seconds);
 /* Messages a second over the last minute; 0 for NULL. */

@@ -1,6 +1,6 @@
 /*
- * Store times of messages named by topic, queue and index, read one after the other. Used by answers to
- * operators (32, 202, 208, ...); the records may be cold, so it ends later. All [core].
+ * Store times of messages named by topic, queue and index, read one after the other. Used by
+ * answers to operators (32, 202, 208, ...); the records may be cold, so it ends later. All [core].
  */
 #ifndef BROKER_STORED_TIMES_H
 #define BROKER_STORED_TIMES_H
@@ -9,7 +9,7 @@
 #include "log/record_read.h"
 
 struct stored_time {
-	char *topic; /* NUL-terminated; owned by the list unless it is the topic of the item before */
+	char *topic; /* NUL-terminated; shared with the item before when it is the same */
 	int32_t queue_id;
 	int64_t index;
 	int64_t ms;     /* out: -1 when there is no such message */

@@ -15,8 +15,8 @@ struct subscription {
 	int32_t *codes;
 };
 
-/* Parses `a || b`; NULL or "" or "*" is everything. 0, MOSAIC_E_INVAL for an expression without any tag,
- * MOSAIC_E_UNSUPPORTED for a type other than TAG. On success *sub owns its strings. */
+/* Parses `a || b`; NULL or "" or "*" is everything. 0, MOSAIC_E_INVAL for an expression without any
+ * tag, MOSAIC_E_UNSUPPORTED for a type other than TAG. On success *sub owns its strings. */
 NODISCARD int subscription_init(struct subscription *sub, struct mosaic_slice topic,
 				struct mosaic_slice expression, struct mosaic_slice type,
 				int64_t version);

@@ -390,7 +390,8 @@ static int load_topic(struct topics *t, struct mosaic_slice name, const json_t *
 	struct topic *topic;
 
 	if (!json_is_object(config) || name.len == 0 || name.len > TOPIC_NAME_LOADED_MAX)
-		return err_set(err, MOSAIC_E_CORRUPT, "topicConfigTable: the entry \"%.*s\" is no topic",
+		return err_set(err, MOSAIC_E_CORRUPT,
+			       "topicConfigTable: the entry \"%.*s\" is no topic",
 			       SLICE_ARG(name));
 	if (read < 0 || read > TOPIC_QUEUES_MAX || write < 0 || write > TOPIC_QUEUES_MAX)
 		return err_set(err, MOSAIC_E_CORRUPT,

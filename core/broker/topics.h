@@ -1,6 +1,7 @@
 /*
- * The topic table of a broker (TopicConfigManager). Topics are found by name on every send and pull;
- * a topic keeps pointers to its queues so that the hot path looks nothing up twice. All [core].
+ * The topic table of a broker (TopicConfigManager). Topics are found by name on every send and
+ * pull; a topic keeps pointers to its queues so that the hot path looks nothing up twice. All
+ * [core].
  */
 #ifndef BROKER_TOPICS_H
 #define BROKER_TOPICS_H
@@ -20,7 +21,7 @@ struct topic {
 	char *attributes; /* JSON object text, "{}" */
 	uint32_t n_queues; /* length of queues: max(read, write) at some time */
 	struct queue **queues; /* filled on first use */
-	uint64_t changed_at;   /* topics.n_changes when it was last changed: what NameServers need */
+	uint64_t changed_at;   /* topics.n_changes at its last change: what NameServers need */
 	struct stats_item *puts; /* owned by stats.c, NULL before the first send */
 };
 
@@ -50,7 +51,8 @@ struct topic_settings {
 	bool order, multi_tags;
 	const char *attributes; /* NULL: keep */
 };
-struct topic *topics_set(struct topics *t, struct mosaic_slice name, const struct topic_settings *s);
+struct topic *topics_set(struct topics *t, struct mosaic_slice name,
+			 const struct topic_settings *s);
 /* All topics count as changed: brokerPermission is part of what NameServers are told. */
 void topics_touch_all(struct topics *t);
 /* Deletes config, queues with their files and offsets. */

@@ -46,7 +46,8 @@ static inline void assert_body(const struct fake_frame *f, const char *body)
 }
 
 /* UPDATE_AND_CREATE_TOPIC with n queues. */
-static inline struct fake_frame rig_set_topic(struct rig *r, struct mosaic_conn *c, const char *name,
+static inline struct fake_frame rig_set_topic(struct rig *r, struct mosaic_conn *c,
+		const char *name,
 					      const char *n, const char *attributes)
 {
 	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC, NO_BODY, "topic", name, "defaultTopic",

@@ -24,8 +24,10 @@ static void config_shows_what_changes(void **state)
 	(void)state;
 	struct mosaic_conn *c = start(&r);
 	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG,
-			  slice_str("# comment\nautoCreateTopicEnable=false\n defaultTopicQueueNums = 5 "
-				    "\nsomethingElse=1\nautoCreateSubscriptionGroup=FALSE\n"), NULL);
+			  slice_str("# comment\nautoCreateTopicEnable=false\n "
+				    "defaultTopicQueueNums = 5 "
+				    "\nsomethingElse=1\nautoCreateSubscriptionGroup=FALSE\n"),
+				NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, 0);
 	assert_true(fake_host_logged(&r.host, "config_without_effect name=somethingElse"));
 	assert_false(r.broker->config.auto_create_topic);
@@ -59,7 +61,8 @@ static void config_refuses_the_black_list_and_bad_values(void **state)
 	f = rig_answer(&r, c);
 	assert_remark(&f, 16, "Can not update config in black list.");
 	assert_int_equal(r.broker->config.default_queues, 8);
-	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG, slice_str("defaultTopicQueueNums=many"), NULL);
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG, slice_str("defaultTopicQueueNums=many"),
+			NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, 1);
 	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG, slice_str("mosaicLogLevel=loud"), NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, 1);
@@ -133,7 +136,8 @@ static void consume_stats_show_the_lag(void **state)
 	char *text = slice_dup(f.body);
 	snprintf(expected, sizeof(expected),
 		 "\"offsetTable\":{{\"brokerName\":\"broker-a\",\"queueId\":0,\"topic\":\"T\"}:"
-		 "{\"brokerOffset\":2,\"consumerOffset\":1,\"lastTimestamp\":%lld,\"pullOffset\":0},"
+		 "{\"brokerOffset\":2,\"consumerOffset\":1,\"lastTimestamp\":%lld,"
+		 "\"pullOffset\":0},"
 		 "{\"brokerName\":\"broker-a\",\"queueId\":1,\"topic\":\"T\"}:"
 		 "{\"brokerOffset\":0,\"consumerOffset\":0,\"lastTimestamp\":0,\"pullOffset\":0}}}",
 		 (long long)r.log->last_store_ms);
@@ -184,7 +188,8 @@ static void counters_of_a_topic_and_units_of_a_queue(void **state)
 			  "statsKey", "Nope", NULL);
 	f = rig_answer(&r, c);
 	assert_remark(&f, 1, "The stats <TOPIC_PUT_NUMS> <Nope> not exist");
-	fake_conn_request(c, REQ_QUERY_CONSUME_QUEUE, NO_BODY, "topic", "T", "queueId", "0", "index",
+	fake_conn_request(c, REQ_QUERY_CONSUME_QUEUE, NO_BODY, "topic", "T", "queueId", "0",
+			"index",
 			  "0", "count", "5", "consumerGroup", "G", NULL);
 	f = rig_wait(&r, c);
 	body = rig_json(&f);
@@ -204,16 +209,21 @@ static void offsets_are_reset_by_time_and_by_number(void **state)
 	(void)state;
 	struct mosaic_conn *c = start(&r);
 	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
-			  "queueId", "-1", "offset", "-1", "timestamp", "-1", "isForce", "true", NULL);
+			  "queueId", "-1", "offset", "-1", "timestamp", "-1", "isForce", "true",
+			NULL);
 	f = rig_wait(&r, c);
-	assert_body(&f, "{\"offsetTable\":{{\"brokerName\":\"broker-a\",\"queueId\":0,\"topic\":\"T\"}:2,"
+	assert_body(&f,
+			"{\"offsetTable\":{{\"brokerName\":\"broker-a\",\"queueId\":0,"
+			"\"topic\":\"T\"}:2,"
 			"{\"brokerName\":\"broker-a\",\"queueId\":1,\"topic\":\"T\"}:0}}");
-	assert_int_equal(offsets_take_reset(r.broker->offsets, slice_str("T"), slice_str("G"), 0), 2);
+	assert_int_equal(offsets_take_reset(r.broker->offsets, slice_str("T"), slice_str("G"), 0),
+			2);
 	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
 			  "queueId", "-1", "timestamp", "0", NULL);
 	f = rig_wait(&r, c);
 	assert_int_equal(f.header.code, 0);
-	assert_int_equal(offsets_take_reset(r.broker->offsets, slice_str("T"), slice_str("G"), 0), 0);
+	assert_int_equal(offsets_take_reset(r.broker->offsets, slice_str("T"), slice_str("G"), 0),
+			0);
 	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "G",
 			  "queueId", "0", "offset", "1", "timestamp", "-1", NULL);
 	assert_int_equal(rig_wait(&r, c).header.code, 0);
@@ -222,7 +232,8 @@ static void offsets_are_reset_by_time_and_by_number(void **state)
 			  "queueId", "0", "offset", "99", "timestamp", "-1", NULL);
 	f = rig_wait(&r, c);
 	assert_remark(&f, 1, "Target offset 99 not in consume queue range [0-2]");
-	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group", "No",
+	fake_conn_request(c, REQ_INVOKE_BROKER_TO_RESET_OFFSET, NO_BODY, "topic", "T", "group",
+			"No",
 			  "timestamp", "-1", NULL);
 	f = rig_wait(&r, c);
 	assert_remark(&f, 26, "Group No does not exist");

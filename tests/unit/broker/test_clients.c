@@ -92,7 +92,8 @@ static void group_that_wants_no_notice_gets_none(void **state)
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
 	fake_conn_request(c, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
-			  slice_str("{\"groupName\":\"Q\",\"notifyConsumerIdsChangedEnable\":false}"),
+			  slice_str("{\"groupName\":\"Q\","
+				    "\"notifyConsumerIdsChangedEnable\":false}"),
 			  NULL);
 	assert_int_equal(rig_wait(&r, c).header.code, 0);
 	rig_heartbeat(&r, c, "q", "Q", "T", "*", 1);
@@ -237,7 +238,9 @@ static void tools_see_connections_and_subscriptions(void **state)
 	rig_heartbeat(&r, c, "c", "CG", "T", "TagA||TagB", 9);
 	rig_notices(&r, c, "CG");
 	f = ask(&r, c, REQ_GET_CONSUMER_CONNECTION_LIST, "consumerGroup", "CG");
-	assert_body(&f, "{\"connectionSet\":[{\"clientAddr\":\"127.0.0.1:50000\",\"clientId\":\"c\","
+	assert_body(&f,
+			"{\"connectionSet\":[{\"clientAddr\":\"127.0.0.1:50000\",\"clientId\":"
+			"\"c\","
 			"\"language\":\"JAVA\",\"version\":479}],\"consumeFromWhere\":"
 			"\"CONSUME_FROM_FIRST_OFFSET\",\"consumeType\":\"CONSUME_PASSIVELY\","
 			"\"messageModel\":\"CLUSTERING\",\"subscriptionTable\":{\"T\":"
@@ -245,7 +248,9 @@ static void tools_see_connections_and_subscriptions(void **state)
 			"\"expressionType\":\"TAG\",\"subString\":\"TagA||TagB\",\"subVersion\":9,"
 			"\"tagsSet\":[\"TagA\",\"TagB\"],\"topic\":\"T\"}}}");
 	f = ask(&r, c, REQ_GET_PRODUCER_CONNECTION_LIST, "producerGroup", "PG");
-	assert_body(&f, "{\"connectionSet\":[{\"clientAddr\":\"127.0.0.1:50000\",\"clientId\":\"c\","
+	assert_body(&f,
+			"{\"connectionSet\":[{\"clientAddr\":\"127.0.0.1:50000\",\"clientId\":"
+			"\"c\","
 			"\"language\":\"JAVA\",\"version\":479}]}");
 	f = ask(&r, c, REQ_GET_ALL_PRODUCER_INFO, "x", "y");
 	json_t *body = rig_json(&f);

@@ -1,6 +1,6 @@
 /*
- * Requests that Apache's clients and tools really sent, captured with the answers of Apache's broker:
- * ours must have the same code, the same header fields and the same members in the body.
+ * Requests that Apache's clients and tools really sent, captured with the answers of Apache's
+ * broker: ours must have the same code, the same header fields and the same members in the body.
  */
 #include "unit/wire/vectors.h"
 #include "broker/groups.h"
@@ -60,7 +60,8 @@ static void prepare(struct rig *r)
 	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
 		groups_find_or_add(r->broker->groups, slice_str(groups[i]));
 	for (int queue = 0; queue < 4; queue++)
-		offsets_commit(r->broker->offsets, slice_str("VecTopic"), slice_str("CG_VEC"), queue, 3);
+		offsets_commit(r->broker->offsets, slice_str("VecTopic"), slice_str("CG_VEC"),
+				queue, 3);
 	offsets_commit(r->broker->offsets, slice_str("VecPop"), slice_str("CG_VEC_POP"), 0, 1);
 	connect_clients(r);
 }
@@ -168,7 +169,8 @@ static bool compare(struct rig *r, const char *file, size_t i, const json_t *exc
 	fake_conn_close(c);
 	fake_host_run(&r->host);
 	if (what)
-		print_error("%s, exchange %zu: %s differs (code %d, remark %.*s, body %.*s)\n", file,
+		print_error("%s, exchange %zu: %s differs (code %d, remark %.*s, body %.*s)\n",
+				file,
 			    i, what, f.header.code, SLICE_ARG(f.header.remark), SLICE_ARG(f.body));
 	return what == NULL;
 }

@@ -4,7 +4,8 @@
 #include "broker/offsets.h"
 #include "control_rig.h"
 
-/* A store between the broker and store-memory: documents are kept here, saves end when the test says. */
+/* A store between the broker and store-memory: documents are kept here, saves end when the test
+ * says. */
 struct shelf {
 	struct mosaic_doc *saving[DOC_COUNT * 2];
 	uint32_t n_saving, n_saves;
@@ -119,7 +120,8 @@ static void answer_waits_for_the_save_that_covers_it(void **state)
 	shelf_release(MOSAIC_E_IO);
 	f = rig_answer(&r, c);
 	assert_int_equal(f.header.code, 1);
-	assert_true(slice_has_prefix(f.header.remark, "the change is in effect, but it is not on disk"));
+	assert_true(slice_has_prefix(f.header.remark,
+			"the change is in effect, but it is not on disk"));
 	assert_true(fake_host_logged(&r.host, "document_not_saved"));
 	shelf.holds = false;
 	fake_host_advance_ms(&r.host, 5000); /* tried again */

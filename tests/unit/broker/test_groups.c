@@ -63,7 +63,8 @@ static void group_is_set_and_keeps_what_is_not_understood(void **state)
 	(void)state;
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
-	assert_int_equal(set(&r, c, "{\"groupName\":\"S\",\"consumeEnable\":false,\"retryMaxTimes\":3,"
+	assert_int_equal(set(&r, c,
+			"{\"groupName\":\"S\",\"consumeEnable\":false,\"retryMaxTimes\":3,"
 				    "\"retryQueueNums\":2,\"groupRetryPolicy\":{\"type\":"
 				    "\"EXPONENTIAL\"},\"somethingNew\":[1,2]}"), 0);
 	assert_false(find(&r, "S")->consume_enable);
@@ -91,7 +92,8 @@ static void list_delete_and_offsets(void **state)
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
 	fake_conn_request(c, REQ_UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST,
-			  slice_str("{\"groupConfigList\":[" DEFAULTS("L1") "," DEFAULTS("L2") "]}"),
+			  slice_str("{\"groupConfigList\":[" DEFAULTS("L1") ","
+				    DEFAULTS("L2") "]}"),
 			  NULL);
 	assert_int_equal(rig_wait(&r, c).header.code, 0);
 	fake_conn_request(c, REQ_GET_ALL_SUBSCRIPTIONGROUP_CONFIG, NO_BODY, NULL);
@@ -100,7 +102,8 @@ static void list_delete_and_offsets(void **state)
 	assert_int_equal(json_object_size(json_object_get(body, "subscriptionGroupTable")), 10);
 	json_decref(body);
 	offsets_commit(r.broker->offsets, slice_str("T"), slice_str("L1"), 0, 5);
-	fake_conn_request(c, REQ_DELETE_SUBSCRIPTIONGROUP, NO_BODY, "groupName", "L1", "cleanOffset",
+	fake_conn_request(c, REQ_DELETE_SUBSCRIPTIONGROUP, NO_BODY, "groupName", "L1",
+			"cleanOffset",
 			  "true", NULL);
 	assert_int_equal(rig_wait(&r, c).header.code, 0);
 	assert_null(find(&r, "L1"));
@@ -119,7 +122,8 @@ static void forbidden_topics_and_round_trip(void **state)
 	(void)state;
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
-	fake_conn_request(c, REQ_UPDATE_AND_GET_GROUP_FORBIDDEN, NO_BODY, "group", "G", "topic", "T",
+	fake_conn_request(c, REQ_UPDATE_AND_GET_GROUP_FORBIDDEN, NO_BODY, "group", "G", "topic",
+			"T",
 			  "readable", "false", NULL);
 	f = rig_answer(&r, c);
 	assert_body(&f, "{\"group\":\"G\",\"readable\":false,\"topic\":\"T\"}");
@@ -135,7 +139,8 @@ static void forbidden_topics_and_round_trip(void **state)
 	groups_save(again, &second);
 	assert_string_equal(buf_cstr(&first), buf_cstr(&second));
 	groups_destroy(again);
-	fake_conn_request(c, REQ_UPDATE_AND_GET_GROUP_FORBIDDEN, NO_BODY, "group", "G", "topic", "T",
+	fake_conn_request(c, REQ_UPDATE_AND_GET_GROUP_FORBIDDEN, NO_BODY, "group", "G", "topic",
+			"T",
 			  "readable", "true", NULL);
 	rig_answer(&r, c);
 	assert_false(groups_is_forbidden(r.broker->groups, slice_str("G"), slice_str("T")));

@@ -6,7 +6,8 @@
 static struct fake_frame query(struct rig *r, struct mosaic_conn *c, const char *topic,
 			       const char *queue)
 {
-	fake_conn_request(c, REQ_QUERY_CONSUMER_OFFSET, NO_BODY, "consumerGroup", "G", "topic", topic,
+	fake_conn_request(c, REQ_QUERY_CONSUMER_OFFSET, NO_BODY, "consumerGroup", "G", "topic",
+			topic,
 			  "queueId", queue, NULL);
 	return rig_answer(r, c);
 }
@@ -127,7 +128,8 @@ static int64_t search(struct rig *r, struct mosaic_conn *c, const char *topic, i
 	struct fake_frame f;
 
 	snprintf(text, sizeof(text), "%lld", (long long)at);
-	fake_conn_request(c, REQ_SEARCH_OFFSET_BY_TIMESTAMP, NO_BODY, "topic", topic, "queueId", "0",
+	fake_conn_request(c, REQ_SEARCH_OFFSET_BY_TIMESTAMP, NO_BODY, "topic", topic, "queueId",
+			"0",
 			  "timestamp", text, "boundaryType", boundary, NULL);
 	f = rig_wait(r, c);
 	assert_int_equal(f.header.code, 0);

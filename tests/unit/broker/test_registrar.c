@@ -89,7 +89,8 @@ static void answer_to_a_new_topic_waits_for_the_nameserver(void **state)
 	struct mosaic_conn *a = fake_net_accept(r.net, two[0]);
 	take_register(&r, a, 0, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
-	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC, NO_BODY, "topic", "N", "defaultTopic", "TBW102",
+	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC, NO_BODY, "topic", "N", "defaultTopic",
+			"TBW102",
 			  "readQueueNums", "1", "writeQueueNums", "1", "perm", "6",
 			  "topicFilterType", "SINGLE_TAG", NULL);
 	fake_host_advance_ms(&r.host, 100);
@@ -98,7 +99,8 @@ static void answer_to_a_new_topic_waits_for_the_nameserver(void **state)
 	assert_true(fake_conn_next(c, &f));
 	assert_int_equal(f.header.code, 0);
 	/* but not for ever */
-	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC, NO_BODY, "topic", "N2", "defaultTopic", "TBW102",
+	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC, NO_BODY, "topic", "N2", "defaultTopic",
+			"TBW102",
 			  "readQueueNums", "1", "writeQueueNums", "1", "perm", "6",
 			  "topicFilterType", "SINGLE_TAG", NULL);
 	fake_host_advance_ms(&r.host, 1100);

@@ -119,7 +119,8 @@ static void list_of_topics_is_all_or_nothing_by_name(void **state)
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
 	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC_LIST,
-			  slice_str("{\"topicConfigList\":[{\"attributes\":{},\"order\":true,\"perm\":6,"
+			  slice_str("{\"topicConfigList\":[{\"attributes\":{},\"order\":true,"
+				    "\"perm\":6,"
 				    "\"readQueueNums\":2,\"topicFilterType\":\"SINGLE_TAG\","
 				    "\"topicName\":\"L1\",\"topicSysFlag\":0,\"writeQueueNums\":3},"
 				    "{\"topicName\":\"L2\"}]}"), NULL);
