@@ -1,6 +1,6 @@
 /* mosaic check FILE: everything that is wrong with a configuration, or what it is and promises. */
 #include "command.h"
-#include "config/config.h"
+#include "defaults.h"
 #include <getopt.h>
 #include <stdio.h>
 
@@ -52,8 +52,7 @@ static int check(const char *file, struct plugins *plugins)
 	struct problems problems = PROBLEMS_INIT;
 	struct config *config = NULL;
 	struct buf out = BUF_INIT;
-	int rc = file ? config_load_file(file, plugins, &config, &problems)
-		      : config_default(plugins, &config, &problems);
+	int rc = tools_load(file, plugins, &config, &problems);
 
 	if (rc == 0) {
 		config_print(config, &out);
@@ -70,7 +69,7 @@ static int check(const char *file, struct plugins *plugins)
 
 int cmd_check(int argc, char **argv)
 {
-	struct plugins *plugins = plugins_create(NULL, 0);
+	struct plugins *plugins = tools_plugins();
 	int rc = parse(argc, argv, plugins);
 
 	if (rc < 0)

@@ -1,6 +1,7 @@
 #include "client.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "defaults.h"
 #include "rpc/request.h"
 #include "wire/codes.h"
 #include "wire/json.h"
@@ -33,9 +34,10 @@ int client_open(struct client *c, const char *namesrv, struct mosaic_error *err)
 		return rc;
 	c->has_loop = true;
 	host_init(&c->host, &c->loop, "client", NULL, NULL);
-	c->plugins = plugins_create(NULL, 0);
+	c->plugins = tools_plugins();
 	plugins_add_default_folders(c->plugins);
-	rc = plugins_find(c->plugins, "transport-tcp", MOSAIC_TRANSPORT, &plugin, err);
+	rc = plugins_find(c->plugins, plugins_default(c->plugins, MOSAIC_TRANSPORT),
+			  MOSAIC_TRANSPORT, &plugin, err);
 	if (rc != 0)
 		return rc;
 	plugin_instance_init(&c->transport_plugin, plugin);

@@ -1,10 +1,10 @@
 /*
- * mosaic plugins list | describe | schema. Plugins are loaded in a child process: a constructor
+ * mosaic plugins list | describe | schema | reference. Plugins are loaded in a child process: a constructor
  * that crashes or hangs is a line of the output and nothing more.
  */
-#include "plugin/plugins.h"
 #include "command.h"
 #include "config/describe.h"
+#include "defaults.h"
 #include "plugin/probe.h"
 #include <getopt.h>
 #include <stdio.h>
@@ -22,7 +22,12 @@ static void print_usage(FILE *to)
 {
 	fputs("usage: mosaic plugins list [--path FOLDER]... [--json]\n"
 	      "       mosaic plugins describe [--path FOLDER]... [--json] NAME|FILE.so\n"
-	      "       mosaic plugins schema [--path FOLDER]...\n\n"
+	      "       mosaic plugins schema [--path FOLDER]...\n"
+	      "       mosaic plugins reference [--path FOLDER]...\n\n"
+	      "list       one line per plugin; a plugin that cannot be loaded is named with the reason\n"
+	      "describe   what a plugin offers and needs, and its options\n"
+	      "schema     JSON Schema of the configuration file, with the options of all plugins\n"
+	      "reference  the same as a page of Markdown\n\n"
 	      "Without --path: plugins beside the program and ../lib/mosaic/plugins.\n",
 	      to);
 }
@@ -63,6 +68,13 @@ static int schema_of_all(void *ctx, struct buf *out, struct mosaic_error *err)
 {
 	(void)err;
 	describe_schema(ctx, out);
+	return 0;
+}
+
+static int reference_of_all(void *ctx, struct buf *out, struct mosaic_error *err)
+{
+	(void)err;
+	describe_reference(ctx, out);
 	return 0;
 }
 
@@ -173,6 +185,8 @@ static int dispatch(int argc, char **argv, struct arguments *args)
 		return list(args);
 	if (strcmp(verb, "schema") == 0 && n == 1)
 		return run_and_print("the plugins", schema_of_all, args->plugins);
+	if (strcmp(verb, "reference") == 0 && n == 1)
+		return run_and_print("the plugins", reference_of_all, args->plugins);
 	if (strcmp(verb, "describe") == 0 && n == 2) {
 		args->name = argv[optind + 1];
 		return describe(args);
@@ -183,7 +197,7 @@ static int dispatch(int argc, char **argv, struct arguments *args)
 
 int cmd_plugins(int argc, char **argv)
 {
-	struct arguments args = { .plugins = plugins_create(NULL, 0) };
+	struct arguments args = { .plugins = tools_plugins() };
 	int rc = parse(argc, argv, &args);
 
 	if (rc < 0)

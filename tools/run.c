@@ -3,6 +3,7 @@
  */
 #include "base/err.h"
 #include "command.h"
+#include "defaults.h"
 #include "node/node.h"
 #include "plugin/compose.h"
 #include <getopt.h>
@@ -89,8 +90,7 @@ static int run(const char *file, struct plugins *plugins, const char *level_text
 	struct config *config = NULL;
 	struct logger logger;
 	uint32_t level;
-	int rc = file ? config_load_file(file, plugins, &config, &problems) :
-			config_default(plugins, &config, &problems);
+	int rc = tools_load(file, plugins, &config, &problems);
 	if (rc != 0) {
 		fputs(problems_text(&problems), stderr);
 		problems_free(&problems);
@@ -115,7 +115,7 @@ int cmd_run(int argc, char **argv)
 						 { "log-level", required_argument, NULL, 'l' },
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
-	struct plugins *plugins = plugins_create(NULL, 0);
+	struct plugins *plugins = tools_plugins();
 	struct mosaic_error err = ERR_INIT;
 	const char *level = NULL;
 	uint32_t parsed;

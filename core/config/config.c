@@ -24,8 +24,8 @@ static void load_namesrv(struct load *l, const json_t *object)
 	if (json_object_get(transport, "listen"))
 		problems_add(l->problems, "namesrv.transport.listen",
 			     "belongs into namesrv.listen");
-	load_slot(l, &ns->transport, MOSAIC_TRANSPORT, CONFIG_TRANSPORT_FALLBACK, transport,
-		  core_keys, "namesrv.transport");
+	load_slot(l, &ns->transport, MOSAIC_TRANSPORT, true, transport, core_keys,
+		  "namesrv.transport");
 	load_pass_listen(&ns->transport, ns->listen);
 }
 
@@ -179,13 +179,6 @@ int config_load_file(const char *file, struct plugins *plugins, struct config **
 		rc = config_load_text(file, buf_slice(&text), plugins, out, problems);
 	buf_free(&text);
 	return rc;
-}
-
-int config_default(struct plugins *plugins, struct config **out, struct problems *problems)
-{
-	static const char text[] = "{ \"roles\": [\"namesrv\", \"broker\"],"
-		" \"broker\": { \"store\": { \"dir\": \"mosaic-data\" } } }";
-	return config_load_text("(defaults)", slice_str(text), plugins, out, problems);
 }
 
 static void free_broker(struct config_broker *b)

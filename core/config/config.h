@@ -3,7 +3,8 @@
  * options filled. All problems of a file are found in one go.
  *
  *   plugins_create(...)        built-in plugins, folders from the command line
- *   config_load_file(...)      or config_default(): both roles, no file needed
+ *   plugins_set_default(...)   the plugins of places that the file does not fill
+ *   config_load_file(...)
  *   config->brokers[i].store.plugin->ops.store.create(host, config->brokers[i].store.options, ...)
  *   config_free, plugins_destroy
  *
@@ -49,7 +50,7 @@ struct config_broker {
 };
 
 struct config {
-	char *file; /* "(defaults)" when there is none */
+	char *file; /* or the name that a text was given */
 	struct value_list roles, plugin_path;
 	uint32_t log_level; /* enum mosaic_log_level */
 	bool has_namesrv;
@@ -67,9 +68,6 @@ NODISCARD int config_load_file(const char *file, struct plugins *plugins, struct
 /* name: what problems call the text. */
 NODISCARD int config_load_text(const char *name, struct mosaic_slice text, struct plugins *plugins,
 			       struct config **out, struct problems *problems);
-/* As for a file that only says that the store's dir is "mosaic-data". */
-NODISCARD int config_default(struct plugins *plugins, struct config **out,
-			     struct problems *problems);
 void config_free(struct config **config);
 
 /* What it is made of and what an acknowledgement survives, for people. */

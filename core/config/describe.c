@@ -168,7 +168,6 @@ static json_t *table_properties(const struct mosaic_option *options, uint32_t n)
 struct alternatives {
 	struct plugins *plugins;
 	uint32_t kind;
-	const char *fallback;
 	const struct config_table *extra; /* keys of the core beside the plugin's, or NULL */
 	json_t *list;
 };
@@ -179,6 +178,7 @@ static void add_alternative(void *ctx, const char *name, const char *file)
 	struct alternatives *a = ctx;
 	const struct loaded_plugin *plugin;
 	struct mosaic_error err = ERR_INIT;
+	const char *fallback = plugins_default(a->plugins, a->kind);
 	json_t *properties, *schema, *required;
 
 	(void)file;
@@ -195,7 +195,7 @@ static void add_alternative(void *ctx, const char *name, const char *file)
 	json_object_set_new(schema, "title", json_string(name));
 	json_object_set_new(schema, "description", json_string(plugin->desc.summary));
 	required = json_array();
-	if (!a->fallback || strcmp(a->fallback, name) != 0)
+	if (!fallback || strcmp(fallback, name) != 0)
 		json_array_append_new(required, json_string("plugin"));
 	for (uint32_t i = 0; i < plugin->desc.n_options; i++)
 		if ((plugin->desc.options[i].flags & MOSAIC_O_REQUIRED) != 0)
@@ -204,10 +204,10 @@ static void add_alternative(void *ctx, const char *name, const char *file)
 	json_array_append_new(a->list, schema);
 }
 
-static json_t *slot_schema(struct plugins *plugins, uint32_t kind, const char *fallback,
+static json_t *slot_schema(struct plugins *plugins, uint32_t kind,
 			   const struct config_table *extra, const char *summary)
 {
-	struct alternatives a = { plugins, kind, fallback, extra, json_array() };
+	struct alternatives a = { plugins, kind, extra, json_array() };
 	json_t *schema = json_object();
 
 	plugins_each(plugins, add_alternative, &a);
@@ -227,9 +227,8 @@ static json_t *broker_schema(struct plugins *plugins)
 		const struct config_slot *slot = &config_slots[i];
 
 		json_object_set_new(properties, slot->name,
-				    slot_schema(plugins, slot->kind, slot->fallback,
-						slot->kind == MOSAIC_TRANSPORT ? &config_transport
-									       : NULL,
+				    slot_schema(plugins, slot->kind, slot->kind == MOSAIC_TRANSPORT ?
+						&config_transport : NULL,
 						slot->summary));
 	}
 	return closed_object(properties);
@@ -240,8 +239,7 @@ static json_t *namesrv_schema(struct plugins *plugins)
 	json_t *properties = table_properties(config_namesrv_table.options, config_namesrv_table.n);
 
 	json_object_set_new(properties, "transport",
-			    slot_schema(plugins, MOSAIC_TRANSPORT, CONFIG_TRANSPORT_FALLBACK, NULL,
-					"carries frames"));
+			    slot_schema(plugins, MOSAIC_TRANSPORT, NULL, "carries frames"));
 	return closed_object(properties);
 }
 

@@ -14,5 +14,7 @@ void describe_json(const struct loaded_plugin *plugin, int indent, struct buf *o
  * be found. A plugin that cannot be loaded is left out. Loads plugins: run it through probe_run().
  */
 void describe_schema(struct plugins *plugins, struct buf *out);
+/* The same as a page of Markdown: docs/configuration.md. */
+void describe_reference(struct plugins *plugins, struct buf *out);
 
 #endif

@@ -30,10 +30,11 @@ static inline struct plugin_instance *load_place(struct config_broker *b, uint32
 }
 
 /*
- * Reads { "plugin": NAME, options... }. object NULL: the fallback with its defaults. also: keys
- * that are the core's own. On a problem the place stays empty.
+ * Reads { "plugin": NAME, options... }. Without NAME: the program's default for the kind if
+ * the place is needed, else it stays empty. also: keys that are the core's own. On a problem the
+ * place stays empty.
  */
-void load_slot(struct load *l, struct plugin_instance *place, uint32_t kind, const char *fallback,
+void load_slot(struct load *l, struct plugin_instance *place, uint32_t kind, bool is_needed,
 	       const json_t *object, const char *const *also, const char *path);
 /* A transport that has an option "listen" of its own is given the address too. */
 void load_pass_listen(struct plugin_instance *transport, const char *listen);

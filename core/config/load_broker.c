@@ -138,14 +138,14 @@ static void load_slots(struct load *l, struct config_broker *b, const json_t *ob
 
 	for (uint32_t i = 0; i < config_n_slots; i++) {
 		const struct config_slot *slot = &config_slots[i];
-		const char *fallback = slot->fallback;
+		bool is_needed = !slot->may_be_empty;
 
 		/* Nothing to sync, nobody to ask for it. */
 		if (slot->kind == MOSAIC_FLUSH && b->store.plugin &&
 		    (b->store.plugin->desc.caps & MOSAIC_STORE_CAP_SYNC) == 0)
-			fallback = NULL;
+			is_needed = false;
 		path_at(at, sizeof(at), "%s.%s", path, slot->name);
-		load_slot(l, load_place(b, i), slot->kind, fallback,
+		load_slot(l, load_place(b, i), slot->kind, is_needed,
 			  object ? json_object_get(object, slot->name) : NULL,
 			  slot->kind == MOSAIC_TRANSPORT ? transport_keys : plugin_key, at);
 	}

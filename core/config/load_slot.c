@@ -2,10 +2,10 @@
 #include "config/load.h"
 
 void load_slot(struct load *l, struct plugin_instance *place, uint32_t kind,
-		      const char *fallback, const json_t *object, const char *const *also,
-		      const char *path)
+	       bool is_needed, const json_t *object, const char *const *also, const char *path)
 {
 	const json_t *name = object ? json_object_get(object, "plugin") : NULL;
+	const char *fallback = is_needed ? plugins_default(l->plugins, kind) : NULL;
 	const char *wanted = name ? json_string_value(name) : fallback;
 	const struct loaded_plugin *plugin;
 	struct mosaic_error err = ERR_INIT;
@@ -19,6 +19,9 @@ void load_slot(struct load *l, struct plugin_instance *place, uint32_t kind,
 			problems_add(l->problems, path, "\"plugin\" must be a text");
 		else if (object)
 			problems_add(l->problems, path, "needs \"plugin\", the name of a plugin");
+		else if (is_needed)
+			problems_add(l->problems, path, "needs { \"plugin\": NAME }: there is no "
+				     "default %s plugin", plugin_kind_name(kind));
 		return;
 	}
 	if (plugins_find(l->plugins, wanted, kind, &plugin, &err) != 0) {

@@ -97,13 +97,12 @@ const struct config_table config_namesrv_table = TABLE(namesrv);
 const struct config_table config_broker_table = TABLE(broker);
 const struct config_table config_transport = TABLE(transport);
 
-/* The store comes before flush: whether a flush plugin is the default depends on it. */
+/* The store comes before flush: whether a flush plugin is needed depends on it. */
 const struct config_slot config_slots[] = {
-	{ "transport", MOSAIC_TRANSPORT, BR(transport), CONFIG_TRANSPORT_FALLBACK,
-	  "carries frames" },
-	{ "store", MOSAIC_STORE, BR(store), "store-mmap", "keeps the files" },
-	{ "flush", MOSAIC_FLUSH, BR(flush), "flush-async", "decides when the log is synced" },
-	{ "replication", MOSAIC_REPLICATION, BR(replication), NULL, "copies the log" },
-	{ "balance", MOSAIC_BALANCE, BR(balance), "lb-roundrobin", "selects queues" },
+	{ "transport", MOSAIC_TRANSPORT, BR(transport), false, "carries frames" },
+	{ "store", MOSAIC_STORE, BR(store), false, "keeps the files" },
+	{ "flush", MOSAIC_FLUSH, BR(flush), false, "decides when the log is synced" },
+	{ "replication", MOSAIC_REPLICATION, BR(replication), true, "copies the log" },
+	{ "balance", MOSAIC_BALANCE, BR(balance), false, "selects queues" },
 };
 const uint32_t config_n_slots = ARRAY_LEN(config_slots);

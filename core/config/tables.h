@@ -14,8 +14,8 @@ struct config_table {
 struct config_slot {
 	const char *name;
 	uint32_t kind;
-	size_t offset;          /* of the struct plugin_instance in struct config_broker */
-	const char *fallback;   /* plugin when nothing is said; NULL: the place stays empty */
+	size_t offset;    /* of the struct plugin_instance in struct config_broker */
+	bool may_be_empty;
 	const char *summary;
 };
 
@@ -24,7 +24,5 @@ extern const struct config_table config_namesrv_table, config_broker_table;
 extern const struct config_table config_transport; /* keys of the core in a broker's transport */
 extern const struct config_slot config_slots[];
 extern const uint32_t config_n_slots;
-
-#define CONFIG_TRANSPORT_FALLBACK "transport-tcp"
 
 #endif

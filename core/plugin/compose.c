@@ -69,7 +69,8 @@ void compose_check(const struct composition *c, const char *where, struct proble
 			     "messages from the master");
 }
 
-/* The options that bound for how long acknowledged data is at risk: "10s (thorough)". */
+/* "about the last 10s of messages": the option that bounds for how long acknowledged data is at risk;
+ * "about", because the sync that begins then takes its time. */
 static void print_exposure(const struct plugin_instance *flush, struct buf *out)
 {
 	const struct mosaic_plugin *desc = &flush->plugin->desc;
@@ -79,12 +80,12 @@ static void print_exposure(const struct plugin_instance *flush, struct buf *out)
 
 		if ((o->flags & MOSAIC_O_EXPOSURE) == 0 || o->type != MOSAIC_T_DURATION)
 			continue;
-		buf_append_str(out, ": up to the last ");
+		buf_append_str(out, "about the last ");
 		value_print(o, flush->options, out);
-		buf_printf(out, " of messages (%s)", o->name);
+		buf_append_str(out, " of messages");
 		return;
 	}
-	buf_append_str(out, ": what was not synced yet");
+	buf_append_str(out, "the messages that were not synced yet");
 }
 
 void compose_survives(const struct composition *c, struct buf *out)
@@ -97,13 +98,13 @@ void compose_survives(const struct composition *c, struct buf *out)
 	if (gates) {
 		buf_append_str(out, "process crash (kill -9) and power loss of this machine");
 	} else if (crash) {
-		buf_append_str(out, "process crash (kill -9); not a power cut");
+		buf_append_str(out, "process crash (kill -9); not a power cut, which can lose ");
 		if (sync && is_there(c->flush))
 			print_exposure(c->flush, out);
 		else
-			buf_append_str(out, ": nothing asks for a sync");
+			buf_append_str(out, "everything, as nothing asks for a sync");
 	} else if (sync && is_there(c->flush)) {
-		buf_append_str(out, "nothing at once");
+		buf_append_str(out, "nothing at once: ");
 		print_exposure(c->flush, out);
 		buf_append_str(out, " are lost with the process");
 	} else if (!elsewhere) {

@@ -21,6 +21,7 @@ struct plugins {
 	uint32_t n_builtins;
 	char *folders[FOLDERS_MAX];
 	uint32_t n_folders;
+	const char *defaults[MOSAIC_KIND_MAX + 1]; /* by kind */
 	struct map loaded; /* file, or name of a built-in one -> struct loaded_plugin */
 };
 
@@ -95,6 +96,18 @@ void plugins_add_default_folders(struct plugins *p)
 uint32_t plugins_n_folders(const struct plugins *p)
 {
 	return p->n_folders;
+}
+
+void plugins_set_default(struct plugins *p, uint32_t kind, const char *name)
+{
+	ASSERT(kind <= MOSAIC_KIND_MAX);
+	p->defaults[kind] = name;
+}
+
+const char *plugins_default(const struct plugins *p, uint32_t kind)
+{
+	ASSERT(kind <= MOSAIC_KIND_MAX);
+	return p->defaults[kind];
 }
 
 /* Checks and keeps a descriptor under `key`. */

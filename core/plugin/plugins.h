@@ -28,6 +28,11 @@ NODISCARD int plugins_add_folder(struct plugins *plugins, const char *folder,
 void plugins_add_default_folders(struct plugins *plugins);
 uint32_t plugins_n_folders(const struct plugins *plugins);
 
+/* The plugin of a kind where the configuration names none. The program decides it; the name is
+ * borrowed. NULL when nothing was decided. */
+void plugins_set_default(struct plugins *plugins, uint32_t kind, const char *name);
+const char *plugins_default(const struct plugins *plugins, uint32_t kind);
+
 /* By name; kind 0: any. The result lives as long as `plugins`. E_NOTFOUND names where it was looked
  * for and the nearest name; E_INVAL when it is of another kind. */
 NODISCARD int plugins_find(struct plugins *plugins, const char *name, uint32_t kind,

@@ -1,4 +1,4 @@
-/* Built-in plugins that do nothing, under the names that the configuration falls back to. */
+/* Built-in plugins that do nothing, and which of them are the defaults. */
 #ifndef CONFIG_FAKE_PLUGINS_H
 #define CONFIG_FAKE_PLUGINS_H
 
@@ -84,6 +84,10 @@ static struct fake_plugins *fake_plugins_create(void)
 	for (size_t i = 0; i < ARRAY_LEN(descs); i++)
 		f->builtins[i].plugin = &f->descs[i];
 	f->plugins = plugins_create(f->builtins, ARRAY_LEN(descs));
+	plugins_set_default(f->plugins, MOSAIC_TRANSPORT, "transport-tcp");
+	plugins_set_default(f->plugins, MOSAIC_STORE, "store-mmap");
+	plugins_set_default(f->plugins, MOSAIC_FLUSH, "flush-async");
+	plugins_set_default(f->plugins, MOSAIC_BALANCE, "lb-roundrobin");
 	return f;
 }
 

@@ -50,13 +50,10 @@ static void assert_problems(struct fixture *f, const char *text, const char *wan
 	assert_string_equal(problems_text(&f->problems), wanted);
 }
 
-static void no_file_means_both_roles(void **state)
+static void nothing_said_means_both_roles(void **state)
 {
-	struct fixture *f = *state;
-	const struct config *c;
+	const struct config *c = load(*state, "{}");
 
-	assert_int_equal(config_default(f->fakes->plugins, &f->config, &f->problems), 0);
-	c = f->config;
 	assert_true(c->has_namesrv);
 	assert_string_equal(c->namesrv.listen, "0.0.0.0:9876");
 	assert_string_equal(c->namesrv.kv_config, "mosaic-data/namesrv/kvConfig.json");
@@ -166,6 +163,18 @@ static void a_store_that_cannot_sync_gets_no_flush_plugin(void **state)
 				"} } }");
 
 	assert_null(c->brokers[0].flush.plugin);
+}
+
+static void without_default_plugins_each_place_must_be_filled(void **state)
+{
+	struct fixture *f = *state;
+
+	plugins_set_default(f->fakes->plugins, MOSAIC_STORE, NULL);
+	plugins_set_default(f->fakes->plugins, MOSAIC_BALANCE, NULL);
+	assert_problems(f, "{ \"broker\": { \"store\": { \"dir\": \"/d\" } } }",
+		"c.json:1: broker.store: needs \"plugin\", the name of a plugin\n"
+		"c.json:1: broker.balance: needs { \"plugin\": NAME }: there is no default balance "
+		"plugin\n");
 }
 
 static void every_problem_is_told_with_line_and_path(void **state)
@@ -324,10 +333,9 @@ static void print_says_what_an_ack_survives_and_hides_secrets(void **state)
 		"  flush        flush-async 0.0.1: window=10s\n"
 		"  replication  repl-needy 0.0.1: token=(secret)\n"
 		"  balance      lb-roundrobin 0.0.1\n"
-		"  an acknowledged message survives: process crash (kill -9); not a power cut: up "
-		"to "
-		"the last 10s of messages (window); the loss of this machine: another node has the "
-		"message.\n");
+		"  an acknowledged message survives: process crash (kill -9); not a power cut, "
+		"which can lose about the last 10s of messages; the loss of this machine: another "
+		"node has the message.\n");
 	buf_free(&out);
 }
 
@@ -335,12 +343,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		T(no_file_means_both_roles),
+		T(nothing_said_means_both_roles),
 		T(a_whole_file_is_read),
 		T(roles_follow_the_sections),
 		T(a_broker_finds_the_nameserver_of_its_process),
 		T(address_is_that_of_the_listener_or_as_written),
 		T(a_store_that_cannot_sync_gets_no_flush_plugin),
+		T(without_default_plugins_each_place_must_be_filled),
 		T(every_problem_is_told_with_line_and_path),
 		T(text_that_is_no_json_names_line_and_column),
 		T(shapes_that_make_no_sense_are_refused),

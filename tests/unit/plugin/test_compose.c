@@ -54,23 +54,20 @@ static void survives_is_said_in_words(void **state)
 	"of "
 			    "this machine");
 	put(&s, MOSAIC_FLUSH, "b", 0, 0);
-	assert_survives(&s, "process crash (kill -9); not a power cut: what was not synced yet; "
-	"not "
-			    "the loss of this machine");
+	assert_survives(&s, "process crash (kill -9); not a power cut, which can lose the "
+			    "messages that were not synced yet; not the loss of this machine");
 	s.plugins[MOSAIC_FLUSH].desc.options = window;
 	s.plugins[MOSAIC_FLUSH].desc.n_options = 1;
 	s.places[MOSAIC_FLUSH].options = &s.window_ns;
-	assert_survives(&s, "process crash (kill -9); not a power cut: up to the last 2s of "
-	"messages "
-			    "(window); not the loss of this machine");
+	assert_survives(&s, "process crash (kill -9); not a power cut, which can lose about "
+			    "the last 2s of messages; not the loss of this machine");
 	put(&s, MOSAIC_STORE, "a", MOSAIC_STORE_CAP_SYNC, 0);
-	assert_survives(&s, "nothing at once: up to the last 2s of messages (window) are lost with "
-			    "the process; not the loss of this machine");
+	assert_survives(&s, "nothing at once: about the last 2s of messages are lost with the "
+			    "process; not the loss of this machine");
 	s.places[MOSAIC_FLUSH].plugin = NULL;
 	put(&s, MOSAIC_STORE, "a", disk, 0);
-	assert_survives(&s, "process crash (kill -9); not a power cut: nothing asks for a sync; "
-	"not "
-			    "the loss of this machine");
+	assert_survives(&s, "process crash (kill -9); not a power cut, which can lose "
+			    "everything, as nothing asks for a sync; not the loss of this machine");
 	put(&s, MOSAIC_STORE, "a", 0, 0);
 	assert_survives(&s, "nothing: messages live in memory");
 	put(&s, MOSAIC_REPLICATION, "c", MOSAIC_REPLICATION_CAP_ACKABLE, 0);
