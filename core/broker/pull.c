@@ -286,8 +286,9 @@ static bool pull_walk(struct pull *p, const struct mosaic_read *read)
 		if (p->next >= p->queue->visible)
 			return false;
 		queue_unit_decode(read->ptr + at, &unit);
-		if (unit.size == 0 || unit.phys_offset < p->b->log->begin) {
-			p->next++; /* its record is gone */
+		if (unit.size == 0 || unit.size >= QUEUE_FILLER_SIZE ||
+		    unit.phys_offset < p->b->log->begin) {
+			p->next++; /* a gap, or its record is gone */
 			continue;
 		}
 		if (pull_is_full(p, unit.size, pull_is_hot(p, unit.phys_offset)))
@@ -572,7 +573,11 @@ static void pull_begin(struct broker *b, const struct request *req, bool may_hol
 	}
 	if (pull_check(&p)) {
 		p.queue = topic_queue(b, p.topic_config, p.queue_id);
-		pull_read(&p);
+		if (p.queue != NULL)
+			pull_read(&p);
+		else
+			reply_remark(&req->ticket, RES_SYSTEM_ERROR,
+				     "the store has no memory for this queue");
 	}
 	if (p.has_own_sub)
 		subscription_fini(&p.own_sub);

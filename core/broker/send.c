@@ -526,10 +526,13 @@ int sends_append(struct broker *b, struct message *m, uint64_t *end)
 	struct topic *topic = topics_find(b->topics, m->topic);
 	if (topic == NULL)
 		return MOSAIC_E_NOTFOUND;
+	struct queue *queue = topic_queue(b, topic, m->queue_id);
+	if (queue == NULL)
+		return MOSAIC_E_NOMEM;
 	m->store_host = b->config.store_host;
 	m->prepared_offset = 0;
 	m->body_crc = hash_crc32(m->body.ptr, m->body.len) & 0x7fffffff;
-	int rc = log_append(b->log, topic_queue(b, topic, m->queue_id), m, end);
+	int rc = log_append(b->log, queue, m, end);
 	if (rc == 0)
 		stats_put(b->stats, topic, 1, m->body.len);
 	else
@@ -639,7 +642,8 @@ static int batch_store(struct sends *sends, const struct send *s, const struct b
 	m->body = item->body;
 	m->flag = item->flag;
 	m->body_crc = hash_crc32(m->body.ptr, m->body.len) & 0x7fffffff;
-	return log_append(b->log, topic_queue(b, s->to, s->queue_id), m, end);
+	struct queue *queue = topic_queue(b, s->to, s->queue_id);
+	return queue != NULL ? log_append(b->log, queue, m, end) : MOSAIC_E_NOMEM;
 }
 
 /* False: no room before the first record. Later the batch stops short and the producer is told to
