@@ -152,7 +152,6 @@ struct registrar *registrar_create(struct broker *b)
 		struct nameserver *ns = &r->servers[i];
 
 		ns->registrar = r;
-		ns->address = b->config.namesrv[i];
 		ns->timer.fire = timer_fired;
 		ns->timer.data = ns;
 	}
@@ -171,8 +170,11 @@ void registrar_destroy(struct registrar *r)
 void registrar_start(struct registrar *r)
 {
 	r->is_started = true;
-	for (uint32_t i = 0; i < r->n_servers; i++)
+	for (uint32_t i = 0; i < r->n_servers; i++) {
+		/* Not before: port 0 of a NameServer in this process has its number since it listens. */
+		r->servers[i].address = r->broker->config.namesrv[i];
 		register_now(&r->servers[i]);
+	}
 }
 
 void registrar_changed(struct registrar *r)
