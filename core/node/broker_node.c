@@ -45,7 +45,8 @@ static const struct host_events plugin_events = { .watermark = on_watermark,
 static void on_request(void *ctx, struct request *req)
 {
 	struct broker_node *n = ctx;
-	if (LIKELY(n->is_open))
+	/* While it closes, its documents may be saved already: a commit now would be lost. */
+	if (LIKELY(n->is_open && !n->broker->is_closing))
 		dispatch_request(&n->dispatch, req);
 	else
 		reply_remark(&req->ticket, RES_SERVICE_NOT_AVAILABLE,
