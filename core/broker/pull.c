@@ -39,8 +39,9 @@ enum pull_sys_flag {
 #define PULL_COUNT_MAX 32
 /* Answers up to this size are copied behind the header: cheaper than a span per message. */
 #define COPY_MAX 4096
-/* A pull whose data keeps going cold again is told to come again. */
-#define COLD_TRIES 8
+/* Each try warms at least one of the pieces of a pull: the units, then the records one by one. A pull
+ * whose data keeps going cold again is told to come again. */
+#define COLD_TRIES (PULL_COUNT_MAX + 8)
 /* A run of bytes may be lent in several pieces. */
 #define PULL_PARTS (PULL_COUNT_MAX * 2)
 
@@ -217,6 +218,12 @@ static bool pull_check(struct pull *p)
 	if (!(b->config.permission & PERM_READ))
 		return pull_forbid(p, FORBIDDEN_BROKER, "the broker pulling message is forbidden");
 	p->group_config = groups_find_or_add(b->groups, p->group);
+	if (p->group_config == NULL && map_count(&b->groups->table) >= b->config.max_groups) {
+		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
+			     "subscription group [%.*s] cannot be made: the broker has maxGroups (%u) "
+			     "groups", SLICE_ARG(p->group), b->config.max_groups);
+		return false;
+	}
 	if (p->group_config == NULL) {
 		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
 			     "subscription group [%.*s] does not exist, apply first please!" FAQ_SUFFIX,
@@ -405,9 +412,12 @@ static void read_init(struct mosaic_read *read, struct pull_work *w)
 static int pull_collect(struct pull *p, struct pull_work *w)
 {
 	int64_t scan = p->max_count > SCAN_UNITS_LEAST ? p->max_count : SCAN_UNITS_LEAST;
-	int64_t limit = p->offset + scan;
+	int64_t units = p->queue->segment_units;
+	int64_t file_end = p->offset - p->offset % units + units;
+	int64_t limit = p->offset + scan < file_end ? p->offset + scan : file_end;
 	bool more = true;
 	p->next = p->offset;
+	/* A pull stays within one file of the queue, as Apache's does: its next one starts there. */
 	while (more && p->next < limit && p->next < p->queue->visible) {
 		uint32_t want = (uint32_t)(limit - p->next);
 		if (p->sub->all && want > PULL_COUNT_MAX)

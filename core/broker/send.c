@@ -389,6 +389,12 @@ static bool send_check(struct broker *b, struct send *s)
 					   s->default_queues);
 	if (s->to == NULL && is_retry)
 		s->to = topics_add(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false);
+	if (s->to == NULL && map_count(&b->topics->table) >= b->config.max_topics) {
+		SEND_REFUSE(to, RES_TOPIC_NOT_EXIST,
+			    "topic[%.*s] cannot be made: the broker has maxTopics (%u) topics",
+			    SLICE_ARG(s->topic), b->config.max_topics);
+		return false;
+	}
 	if (s->to == NULL) {
 		SEND_REFUSE(to, RES_TOPIC_NOT_EXIST,
 			    "topic[%.*s] not exist, apply first please!" FAQ_SUFFIX,

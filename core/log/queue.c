@@ -48,6 +48,9 @@ struct queue *log_queue(struct log *log, struct mosaic_slice topic, int32_t queu
 		queue_destroy(q);
 		return NULL;
 	}
+	struct mosaic_stream_info info;
+	log->config.store_ops->stream_info(q->stream, &info);
+	q->segment_units = (int64_t)(info.segment_bytes / QUEUE_UNIT_BYTES);
 	uint8_t key[TOPIC_MAX + 5];
 	map_put(&log->queues, slice(key, queue_key(key, topic, queue_id)), q);
 	return q;

@@ -27,6 +27,8 @@
 /* Own bytes this close to the end are taken to be in memory without asking the kernel. */
 #define HOT_BYTES (UINT64_C(32) << 20)
 #define PROBE_PAGES 1024
+#define WARM_NS UINT64_C(50000000)         /* how long a probe is believed: 50 ms */
+#define READ_AHEAD ((size_t)512 << 10)     /* least that a cold read fetches */
 
 void segment_path(char path[PATH_BYTES], uint64_t start)
 {
@@ -250,20 +252,46 @@ static uint8_t *page_floor(const uint8_t *p)
 	return (uint8_t *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
 }
 
-static bool is_resident(uint8_t *from, size_t n_bytes)
+/* How many of n_pages from `from` on are in memory without a gap. */
+static size_t resident_pages(uint8_t *from, size_t n_pages)
 {
-	unsigned char pages[PROBE_PAGES];
-	while (n_bytes > 0) {
-		size_t part = n_bytes < sizeof(pages) * PAGE_BYTES ? n_bytes
-								   : sizeof(pages) * PAGE_BYTES;
-		if (mincore(from, part, pages) != 0)
-			return false;
-		for (size_t i = 0; i < (part + PAGE_BYTES - 1) / PAGE_BYTES; i++)
-			if (!(pages[i] & 1))
-				return false;
-		from += part;
-		n_bytes -= part;
+	unsigned char present[PROBE_PAGES];
+	size_t n = 0;
+	if (mincore(from, n_pages * PAGE_BYTES, present) != 0)
+		return 0;
+	while (n < n_pages && (present[n] & 1))
+		n++;
+	return n;
+}
+
+/*
+ * Whether [offset, offset + len) of a segment can be touched without waiting for the disk. One probe
+ * looks at a whole stretch and is believed for a moment: readers go forward in small steps, and a
+ * system call for each record would cost more than the record.
+ */
+static bool is_warm(struct commit_log *log, const struct segment *segment, uint64_t offset,
+		    uint32_t len)
+{
+	const struct mosaic_host *host = log->base.store->host;
+	uint64_t now = host->now_ns(host);
+	if (offset >= log->warm_from && offset + len <= log->warm_upto &&
+	    now - log->warm_ns < WARM_NS)
+		return true;
+	uint64_t in_segment = offset - segment->start;
+	uint64_t from = in_segment & ~(uint64_t)(PAGE_BYTES - 1);
+	uint64_t need = (in_segment + len - from + PAGE_BYTES - 1) / PAGE_BYTES;
+	uint64_t most = (log->segment_bytes - from + PAGE_BYTES - 1) / PAGE_BYTES;
+	size_t n_pages = need > PROBE_PAGES ? need : most < PROBE_PAGES ? most : PROBE_PAGES;
+	size_t present = 0;
+	for (size_t at = 0; at < n_pages && at == present; at += PROBE_PAGES) {
+		size_t part = n_pages - at < PROBE_PAGES ? n_pages - at : PROBE_PAGES;
+		present += resident_pages(segment->map + from + at * PAGE_BYTES, part);
 	}
+	if (present < need)
+		return false;
+	log->warm_from = segment->start + from;
+	log->warm_upto = log->warm_from + present * PAGE_BYTES;
+	log->warm_ns = now;
 	return true;
 }
 
@@ -340,10 +368,15 @@ int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct 
 	read->pin[0] = (uint64_t)(uintptr_t)segment;
 	read->pin[1] = MOSAIC_COMMIT_LOG;
 	if (offset < log->hot_from || log->end - offset > HOT_BYTES) {
-		uint8_t *pages = page_floor(read->ptr);
-		size_t n_bytes = (size_t)(read->ptr + read->len - pages);
-		if (!is_resident(pages, n_bytes))
-			return clog_read_cold(log, segment, pages, n_bytes, read);
+		if (!is_warm(log, segment, offset, read->len)) {
+			/* What comes behind is wanted soon: fetched in the same go. */
+			uint8_t *pages = page_floor(read->ptr);
+			size_t n_bytes = (size_t)(read->ptr + read->len - pages);
+			size_t most = (size_t)(segment->map + (limit - segment->start) - pages);
+			size_t ahead = n_bytes > READ_AHEAD ? n_bytes : READ_AHEAD;
+			return clog_read_cold(log, segment, pages, ahead < most ? ahead : most,
+					      read);
+		}
 	}
 	segment->pins++;
 	return 0;

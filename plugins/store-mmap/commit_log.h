@@ -57,6 +57,7 @@ struct commit_log {
 	uint64_t window;       /* how far ahead, adapts to the rate */
 	uint64_t woken_ns;
 	uint64_t hot_from;   /* bytes from here were written by this process */
+	uint64_t warm_from, warm_upto, warm_ns; /* the last probe that found a stretch in memory */
 	bool is_end_known;   /* the reader of records has told where they stop */
 	bool is_full;        /* the disk had no room for the next segment */
 	struct mosaic_timer retry;

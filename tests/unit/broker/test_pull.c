@@ -94,6 +94,25 @@ static void at_most_32_messages_and_256_kib_at_once(void **state)
 	rig_close(&r);
 }
 
+static void a_pull_stays_within_one_file_of_its_queue(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	for (int i = 0; i < 1010; i++) /* the rig's files hold 1000 units */
+		rig_send(&r, c, "T", 0, i == 1005 ? "TAGS\1A\2" : "", "x");
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 990, "*");
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 1000);
+	f = rig_pull(&r, c, "T", 0, 990, "A");
+	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 1000);
+	f = rig_pull(&r, c, "T", 0, 1000, "A");
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
 static void held_pull_wakes_when_a_message_arrives(void **state)
 {
 	struct rig r;
@@ -201,6 +220,7 @@ int main(void)
 		cmocka_unit_test(offsets_outside_the_queue_get_rocketmqs_codes),
 		cmocka_unit_test(tags_filter_and_the_scan_advances),
 		cmocka_unit_test(at_most_32_messages_and_256_kib_at_once),
+		cmocka_unit_test(a_pull_stays_within_one_file_of_its_queue),
 		cmocka_unit_test(held_pull_wakes_when_a_message_arrives),
 		cmocka_unit_test(held_pull_does_not_wake_for_a_tag_it_does_not_want),
 		cmocka_unit_test(held_pull_is_answered_when_its_time_is_over),
