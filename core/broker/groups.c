@@ -198,7 +198,7 @@ int groups_set(struct groups *g, const json_t *config, struct group **out, struc
 			       "the group name must have 1 to %d characters of "
 			       "^[%%|a-zA-Z0-9_-]+$", GROUP_NAME_LOADED_MAX);
 	if (!group && map_count(&g->table) >= g->broker->config.max_groups)
-		return err_set(err, MOSAIC_E_LIMIT, "more groups than max_groups (%u)",
+		return err_set(err, MOSAIC_E_LIMIT, "more groups than maxGroups (%u)",
 			       g->broker->config.max_groups);
 	attributes = attributes_of(group);
 	rc = attributes_alter(group_attributes, group == NULL, attributes,
@@ -381,7 +381,7 @@ static int load_group(struct groups *g, struct mosaic_slice name, const json_t *
 			       "subscriptionGroupTable: the entry \"%.*s\" is no group",
 			       SLICE_ARG(name));
 	if (map_count(&g->table) >= g->broker->config.max_groups)
-		return err_set(err, MOSAIC_E_LIMIT, "more groups than max_groups (%u)",
+		return err_set(err, MOSAIC_E_LIMIT, "more groups than maxGroups (%u)",
 			       g->broker->config.max_groups);
 	if (!group)
 		group = insert(g, name);

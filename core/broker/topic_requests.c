@@ -78,7 +78,7 @@ static int32_t apply(struct broker *b, struct mosaic_slice name, struct topic_se
 	}
 	s->attributes = attributes;
 	if (!topics_set(b->topics, name, s)) {
-		buf_printf(remark, "more topics than max_topics (%u)", b->config.max_topics);
+		buf_printf(remark, "more topics than maxTopics (%u)", b->config.max_topics);
 		code = RES_SYSTEM_ERROR;
 	}
 	free(attributes);

@@ -398,7 +398,7 @@ static int load_topic(struct topics *t, struct mosaic_slice name, const json_t *
 			       "topic %.*s: numbers of queues must be 0 to %d", SLICE_ARG(name),
 			       TOPIC_QUEUES_MAX);
 	if (map_count(&t->table) >= t->broker->config.max_topics)
-		return err_set(err, MOSAIC_E_LIMIT, "more topics than max_topics (%u)",
+		return err_set(err, MOSAIC_E_LIMIT, "more topics than maxTopics (%u)",
 			       t->broker->config.max_topics);
 	topic = topics_find(t, name);
 	if (!topic)

@@ -23,7 +23,7 @@ static void admit(struct tcp_listener *l, int fd, const struct sockaddr *from)
 	tcp_address_set(&peer, from);
 	if (t->n_conns >= (uint64_t)t->options.max_connections) {
 		tcp_log_limited(t, MOSAIC_LOG_WARN, "connections_full",
-				"peer=%s max=%lld text=\"turned away\"", peer.text,
+				"peer=%s maxConnections=%lld text=\"turned away\"", peer.text,
 				(long long)t->options.max_connections);
 		close(fd);
 		return;
