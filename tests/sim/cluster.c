@@ -302,6 +302,8 @@ void cluster_init(struct cluster *c, uint64_t seed, const struct cluster_config 
 	}
 	for (uint32_t i = 0; i < config->n_brokers; i++)
 		member_init(c, &c->brokers[i], "b", i, true);
+	for (uint32_t i = 0; i < config->n_brokers; i++)
+		c->model.nodes[i] = c->brokers[i].node;
 	for (uint32_t i = 0; i < CLUSTER_CLIENTS; i++) {
 		char name[16];
 		struct client_config cc = { .transport = &config->plugins->transport,

@@ -44,12 +44,17 @@ static void *grown(void *ptr, uint32_t *cap, size_t size)
 
 /* ---- messages ---- */
 
-uint32_t model_invoke(struct model *m)
+uint32_t model_invoke(struct model *m, uint32_t n, bool is_delayed)
 {
-	if (m->n_messages == m->cap_messages)
-		m->messages = grown(m->messages, &m->cap_messages, sizeof(*m->messages));
-	m->messages[m->n_messages] = (struct model_message){ .offset = -1 };
-	return ++m->n_messages;
+	uint32_t first = m->n_messages + 1;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (m->n_messages == m->cap_messages)
+			m->messages = grown(m->messages, &m->cap_messages, sizeof(*m->messages));
+		m->messages[m->n_messages++] =
+			(struct model_message){ .offset = -1, .is_delayed = is_delayed };
+	}
+	return first;
 }
 
 static struct model_slot *slot(struct model *m, uint32_t broker, uint32_t queue, int64_t offset)
@@ -84,7 +89,7 @@ static void bind(struct model *m, uint32_t id, uint32_t broker, uint32_t queue, 
 		sim_fail(m->sim,
 			 "broker %u queue %u offset %" PRId64 ": message %u was there%s, now %u is %s",
 			 broker, queue, offset, s->id, s->is_acked ? ", acknowledged" : "", id, how);
-	else if (msg->offset >= 0 &&
+	else if (msg->offset >= 0 && !msg->is_delayed &&
 		 (msg->broker != broker || msg->queue != queue || msg->offset != offset))
 		sim_fail(m->sim,
 			 "message %u is %s at broker %u queue %u offset %" PRId64
@@ -106,11 +111,28 @@ void model_sent(struct model *m, uint32_t id, uint32_t broker, uint32_t queue, i
 	slot(m, broker, queue, offset)->is_acked = true;
 }
 
+void model_sent_delayed(struct model *m, uint32_t id)
+{
+	m->n_ok++;
+	m->messages[id - 1].state = MESSAGE_OK;
+}
+
+uint32_t model_undelivered(const struct model *m)
+{
+	for (uint32_t i = 0; i < m->n_messages; i++) {
+		const struct model_message *msg = &m->messages[i];
+
+		if (msg->is_delayed && msg->state == MESSAGE_OK && !msg->was_seen)
+			return i + 1;
+	}
+	return 0;
+}
+
 void model_refused(struct model *m, uint32_t id)
 {
 	m->n_refused++;
 	m->messages[id - 1].state = MESSAGE_REFUSED;
-	if (m->messages[id - 1].offset >= 0)
+	if (m->messages[id - 1].was_seen)
 		sim_fail(m->sim, "message %u was refused, but is stored", id);
 }
 
@@ -128,6 +150,7 @@ void model_seen(struct model *m, uint32_t id, uint32_t broker, uint32_t queue, i
 	if (m->messages[id - 1].state == MESSAGE_REFUSED)
 		sim_fail(m->sim, "message %u was refused, but is read at broker %u queue %u", id,
 			 broker, queue);
+	m->messages[id - 1].was_seen = true;
 	bind(m, id, broker, queue, offset, "read");
 }
 
@@ -164,7 +187,8 @@ void model_commit_done(struct model *m, uint32_t broker, uint32_t queue, int64_t
 
 	m->n_commits++;
 	q->commits[q->n_commits++ % MODEL_COMMITS] =
-		(struct model_commit){ .at_ns = m->sim->now_ns, .offset = offset };
+		(struct model_commit){ .ran_ns = sim_node_ran_ns(m->nodes[broker]),
+				       .offset = offset };
 	q->floor = offset;
 }
 
@@ -203,21 +227,23 @@ static void forget_unacked(struct model *m, struct model_queue *q)
 			n = i + 1;
 			continue;
 		}
-		if (q->slots[i].id != 0)
+		if (q->slots[i].id != 0) {
 			m->messages[q->slots[i].id - 1].offset = -1;
+			m->messages[q->slots[i].id - 1].was_seen = false;
+		}
 		q->slots[i].id = 0;
 	}
 	q->n_slots = n;
 }
 
-static int64_t saved_floor(const struct model_queue *q, uint64_t now)
+static int64_t saved_floor(const struct model_queue *q, uint64_t ran_ns)
 {
 	uint32_t n = q->n_commits < MODEL_COMMITS ? q->n_commits : MODEL_COMMITS;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct model_commit *c = &q->commits[(q->n_commits - 1 - i) % MODEL_COMMITS];
 
-		if (c->at_ns + SAVE_LAG_NS <= now)
+		if (c->ran_ns + SAVE_LAG_NS <= ran_ns)
 			return c->offset < q->floor ? c->offset : q->floor;
 	}
 	return -1;
@@ -234,7 +260,7 @@ void model_broker_down(struct model *m, uint32_t broker, uint32_t how)
 		if (how == MOSAIC_CRASH_POWER)
 			q->floor = -1;
 		else if (how == MOSAIC_CRASH_PROCESS)
-			q->floor = saved_floor(q, m->sim->now_ns);
+			q->floor = saved_floor(q, sim_node_ran_ns(m->nodes[broker]));
 		if (how != 0)
 			q->n_commits = 0;
 	}

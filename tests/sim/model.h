@@ -4,7 +4,8 @@
  *
  *   1. A message that was answered SEND_OK stands at the offset of the answer for ever: after a kill of
  *      the process always, after a power cut when the flush policy gates.
- *   2. A message stands at one offset at most; one that was refused stands nowhere.
+ *   2. A message stands at one offset at most; one that was refused stands nowhere. One that was sent
+ *      with a delay is delivered at least once.
  *   3. What a consumer has seen at an offset stays there, unless a power cut may have taken it.
  *   4. A committed consumer offset that was answered is there again after a restart, if it is older
  *      than the interval of saving; it is never more than was committed. After a power cut it may
@@ -22,6 +23,7 @@
 struct model_message {
 	uint8_t state;
 	uint8_t broker, queue;
+	bool is_delayed, was_seen;
 	int64_t offset; /* -1: not known */
 };
 
@@ -32,7 +34,7 @@ struct model_slot {
 
 /* A commit that was answered. */
 struct model_commit {
-	uint64_t at_ns;
+	uint64_t ran_ns; /* of the broker: while it stands still it saves nothing */
 	int64_t offset;
 };
 
@@ -48,6 +50,7 @@ struct model_queue {
 
 struct model {
 	struct sim *sim;
+	const struct sim_node *nodes[MODEL_BROKERS];
 	struct model_queue queues[MODEL_BROKERS][MODEL_QUEUES];
 	uint32_t epochs[MODEL_BROKERS]; /* how often it went down: an answer may come from before */
 	struct model_message *messages; /* by id - 1 */
@@ -58,11 +61,15 @@ struct model {
 void model_init(struct model *m, struct sim *sim);
 void model_fini(struct model *m);
 
-uint32_t model_invoke(struct model *m); /* the id of a new message, from 1 */
+/* The id of a new message, from 1, or the first of several in a row. */
+uint32_t model_invoke(struct model *m, uint32_t n, bool is_delayed);
 void model_sent(struct model *m, uint32_t id, uint32_t broker, uint32_t queue, int64_t offset);
+void model_sent_delayed(struct model *m, uint32_t id); /* where it will stand is not known */
 void model_refused(struct model *m, uint32_t id);
 void model_unknown(struct model *m, uint32_t id);
 void model_seen(struct model *m, uint32_t id, uint32_t broker, uint32_t queue, int64_t offset);
+/* A message with delay that was acknowledged and that nobody has seen; 0: there is none. */
+uint32_t model_undelivered(const struct model *m);
 /* The whole queue was read: it ends at `end`. */
 void model_audited(struct model *m, uint32_t broker, uint32_t queue, int64_t end);
 

@@ -14,6 +14,7 @@
 #define CONVERGE_NS (150 * SECOND_NS)
 #define SILENCE_NS (125 * SECOND_NS) /* RouteInfoManager: 120 s, looked at each 5 s */
 #define DISAPPEAR_NS (2 * SECOND_NS) /* a connection that was closed or reset */
+#define DELAY_NS (6 * SECOND_NS)     /* of the longest delay level that is used */
 #define SETTLE_NS (20 * SECOND_NS)   /* for what clients wait for */
 
 /* Those that are still stopping follow later. */
@@ -30,7 +31,7 @@ static void repair(struct cluster *c)
 	sim_say(&c->sim, "faults stop");
 	simnet_heal(c->sim.net);
 	for (uint32_t i = 0; i < c->sim.n_nodes; i++)
-		c->sim.nodes[i].paused_until = 0;
+		sim_node_resume(&c->sim.nodes[i]);
 	start_all(c);
 }
 
@@ -94,6 +95,7 @@ static void check_consuming(struct cluster *c)
 {
 	uint64_t until = c->sim.now_ns + SETTLE_NS;
 
+	cluster_run(c, DELAY_NS);
 	while (!c->sim.has_failed && c->sim.now_ns < until) {
 		cluster_run(c, SECOND_NS);
 		if (c->clients[0].n_sends == 0 && c->clients[1].n_sends == 0 &&
@@ -112,6 +114,9 @@ static void check_contents(struct cluster *c)
 		cluster_run(c, SECOND_NS);
 	if (c->clients[0].n_audits > 0)
 		sim_fail(&c->sim, "%u queues cannot be read", c->clients[0].n_audits);
+	uint32_t id = model_undelivered(&c->model);
+	if (id != 0)
+		sim_fail(&c->sim, "message %u was acknowledged, is due and was never delivered", id);
 }
 
 static void check_stopping(struct cluster *c)
@@ -255,6 +260,35 @@ static void run_faults(struct cluster *c, const struct scenario *sc)
 	finish(c);
 }
 
+/* ---- a power cut right after the first sends, and nobody sends again ---- */
+
+static bool has_any_ok(const struct cluster *c)
+{
+	return c->model.n_ok > 0;
+}
+
+static void run_first(struct cluster *c, const struct scenario *sc)
+{
+	struct sim *s = &c->sim;
+
+	(void)sc;
+	await_routes(c);
+	for (uint32_t i = 0; i < CLUSTER_CLIENTS; i++)
+		client_set_rate(&c->clients[i], 20 * MS_NS, 10);
+	while (!s->has_failed && !has_any_ok(c))
+		cluster_run(c, MS_NS / 4);
+	cluster_run(c, sim_below(s, 20 * MS_NS));
+	for (uint32_t i = 0; i < c->config.n_brokers; i++)
+		member_kill(&c->brokers[i], MOSAIC_CRASH_POWER);
+	for (uint32_t i = 0; i < CLUSTER_CLIENTS; i++)
+		client_set_rate(&c->clients[i], 0, 0);
+	cluster_run(c, 4 * SECOND_NS); /* what was under way ends */
+	repair(c);
+	await_routes(c);
+	check_contents(c);
+	check_stopping(c);
+}
+
 /* ---- a broker that is gone for long ---- */
 
 static bool is_named(struct cluster *c, struct client *client, uint32_t broker, bool reachable[])
@@ -335,6 +369,8 @@ const struct scenario scenarios[] = {
 	  .faults = FAULT_STOP | FAULT_NAMESRV | FAULT_RESET, .run = run_faults },
 	{ .name = "dead", .about = "a broker is gone for long: NameServers forget it in time",
 	  .drifts = true, .flush_sync = true, .run = run_dead },
+	{ .name = "first", .about = "power is cut right after the first sends", .flush_sync = true,
+	  .is_open = true, .run = run_first },
 	{ .name = "chaos", .about = "all faults together", .flush_sync = true, .drifts = true,
 	  .faults = FAULT_KILL | FAULT_POWER | FAULT_STOP | FAULT_NAMESRV | FAULT_PARTITION |
 		    FAULT_RESET | FAULT_PAUSE,

@@ -19,6 +19,7 @@ struct scenario {
 	uint32_t faults; /* enum fault */
 	bool flush_sync, lies, drifts;
 	bool must_fail;  /* a mutant: some seed must break it */
+	bool is_open;    /* finds what is not mended yet: runs only by name */
 	void (*run)(struct cluster *c, const struct scenario *sc);
 };
 

@@ -3,6 +3,7 @@
  * exactly one of: answered (the code), refused (it never left), unknown.
  */
 #include "sim/simclient.h"
+#include "base/bytes.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -23,6 +24,7 @@
 #define ROUTE_NS (2 * SECOND_NS)
 #define COMMIT_PERIOD_NS (700 * MS_NS)
 #define BODY_MAX 3000
+#define BATCH_MAX 5
 
 enum op_result { OP_ANSWERED, OP_REFUSED, OP_UNKNOWN };
 
@@ -34,7 +36,9 @@ struct op {
 	uint64_t timeout_ns;
 	void (*done)(struct op *op, enum op_result result);
 	char address[32];
-	uint32_t broker, queue, id, namesrv;
+	uint32_t broker, queue, namesrv;
+	uint32_t id, n_ids; /* of the first message, and how many */
+	uint32_t delay_level;
 	uint32_t epoch; /* of the broker */
 	int64_t offset;
 	struct puller *puller;
@@ -87,8 +91,13 @@ static void put_send(struct call_writer *cw, const struct op *op)
 	header_put_str(&cw->w, "f", "0");
 	header_put_i64(&cw->w, "g", (int64_t)host_wall_ms(op->client->host));
 	header_put_str(&cw->w, "h", "0");
-	header_put_str(&cw->w, "i", "TAGS\1tag\2");
+	if (op->delay_level > 0)
+		header_put_str(&cw->w, "i", op->delay_level == 1 ? "DELAY\1" "1\2" : "DELAY\1" "2\2");
+	else
+		header_put_str(&cw->w, "i", "TAGS\1tag\2");
 	header_put_str(&cw->w, "j", "0");
+	if (op->code == REQ_SEND_BATCH_MESSAGE)
+		header_put_str(&cw->w, "m", "true");
 }
 
 static void put_pull(struct call_writer *cw, const struct op *op)
@@ -105,20 +114,39 @@ static void put_pull(struct call_writer *cw, const struct op *op)
 }
 
 /* "m<id> xxxx": the number and some padding, short mostly. */
-static uint32_t write_body(struct op *op, char *body)
+static uint32_t write_one(struct client *c, uint32_t id, uint32_t most, uint8_t *body)
 {
-	uint32_t n = (uint32_t)snprintf(body, 16, "m%u ", op->id);
-	uint32_t len = n + (uint32_t)draw(op->client, draw(op->client, 16) == 0 ? BODY_MAX - n : 100);
+	uint32_t n = (uint32_t)snprintf((char *)body, 16, "m%u ", id);
+	uint32_t len = n + (uint32_t)draw(c, draw(c, 16) == 0 ? most - n : 100);
 
 	memset(body + n, 'x', len - n);
 	return len;
 }
 
+/* One message, or a batch (struct batch_item). */
+static uint32_t write_body(struct op *op, uint8_t *body)
+{
+	uint8_t *at = body;
+
+	if (op->code == REQ_SEND_MESSAGE_V2)
+		return write_one(op->client, op->id, BODY_MAX, body);
+	for (uint32_t i = 0; i < op->n_ids; i++) {
+		uint32_t len = write_one(op->client, op->id + i, BODY_MAX / BATCH_MAX - 32, at + 20);
+
+		memset(at, 0, 20);
+		put_be32(at, 22 + len);
+		put_be32(at + 16, len);
+		put_be16(at + 20 + len, 0);
+		at += 22 + len;
+	}
+	return (uint32_t)(at - body);
+}
+
 static void on_peer(struct dial_wait *wait, struct peer *peer, const char *why)
 {
 	struct op *op = wait->data;
-	char body[BODY_MAX];
-	uint32_t len = op->code == REQ_SEND_MESSAGE_V2 ? write_body(op, body) : 0;
+	uint8_t body[BODY_MAX];
+	uint32_t len = op->n_ids > 0 ? write_body(op, body) : 0;
 	struct call_writer cw;
 
 	(void)why;
@@ -126,7 +154,7 @@ static void on_peer(struct dial_wait *wait, struct peer *peer, const char *why)
 		op_end(op, OP_REFUSED);
 		return;
 	}
-	if (op->code == REQ_SEND_MESSAGE_V2)
+	if (op->n_ids > 0)
 		put_send(&cw, op);
 	else if (op->code == REQ_PULL_MESSAGE)
 		put_pull(&cw, op);
@@ -272,28 +300,38 @@ void client_probe(struct client *c, uint32_t namesrv)
 
 /* ---- producing ---- */
 
-static void on_send(struct op *op, enum op_result result)
+static void on_send_ok(struct op *op)
 {
-	struct client *c = op->client;
-	struct model *m = c->config.model;
+	struct model *m = op->client->config.model;
 	int64_t offset = -1;
 	int32_t queue = -1;
 
+	op->client->last_ok_ns = op->client->node->sim->now_ns;
+	(void)header_i64(op->call.response, "queueOffset", &offset);
+	(void)header_i32(op->call.response, "queueId", &queue);
+	for (uint32_t i = 0; i < op->n_ids; i++)
+		if (op->delay_level > 0)
+			model_sent_delayed(m, op->id + i);
+		else
+			model_sent(m, op->id + i, op->broker, (uint32_t)queue, offset + i);
+}
+
+static void on_send(struct op *op, enum op_result result)
+{
+	struct client *c = op->client;
+	int32_t code = result == OP_ANSWERED ? op->call.response->code : -1;
+
 	c->n_sends--;
-	if (result == OP_ANSWERED && op->call.response->code == RES_SUCCESS) {
-		(void)header_i64(op->call.response, "queueOffset", &offset);
-		(void)header_i32(op->call.response, "queueId", &queue);
-		model_sent(m, op->id, op->broker, (uint32_t)queue, offset);
-		c->last_ok_ns = c->node->sim->now_ns;
+	if (code == RES_SUCCESS) {
+		on_send_ok(op);
 		return;
 	}
 	c->n_not_ok++;
-	if (result == OP_REFUSED)
-		model_refused(m, op->id);
-	else if (result == OP_UNKNOWN || op->call.response->code == RES_FLUSH_DISK_TIMEOUT)
-		model_unknown(m, op->id);
-	else
-		model_refused(m, op->id);
+	for (uint32_t i = 0; i < op->n_ids; i++)
+		if (result == OP_UNKNOWN || code == RES_FLUSH_DISK_TIMEOUT)
+			model_unknown(c->config.model, op->id + i);
+		else
+			model_refused(c->config.model, op->id + i);
 }
 
 static void send_one(struct client *c)
@@ -304,10 +342,15 @@ static void send_one(struct client *c)
 		b = (b + 1) % c->config.n_brokers;
 	if (c->addresses[b][0] == '\0' || c->write_queues[b] == 0)
 		return;
-	struct op *op = op_make(c, REQ_SEND_MESSAGE_V2, c->addresses[b], SEND_NS, on_send);
+	bool is_batch = draw(c, 10) == 0;
+	struct op *op = op_make(c, is_batch ? REQ_SEND_BATCH_MESSAGE : REQ_SEND_MESSAGE_V2,
+				c->addresses[b], SEND_NS, on_send);
 	op->broker = b;
 	op->queue = (uint32_t)draw(c, c->write_queues[b]);
-	op->id = model_invoke(c->config.model);
+	op->n_ids = is_batch ? 2 + (uint32_t)draw(c, BATCH_MAX - 1) : 1;
+	if (!is_batch && draw(c, 12) == 0)
+		op->delay_level = 1 + (uint32_t)draw(c, 2);
+	op->id = model_invoke(c->config.model, op->n_ids, op->delay_level > 0);
 	c->n_sends++;
 	op_start(op);
 }
@@ -387,6 +430,7 @@ static void read_records(struct puller *p, struct mosaic_slice body)
 
 static void audit_end(struct puller *p)
 {
+	p->is_audited = true;
 	model_audited(p->client->config.model, p->broker, p->queue, p->offset);
 	p->client->n_audits--;
 }
@@ -396,7 +440,7 @@ static void on_pull(struct op *op, enum op_result result)
 	struct puller *p = op->puller;
 	struct client *c = p->client;
 	int64_t next = p->offset;
-	bool is_stale = c->is_auditing != p->may_move; /* asked before the audit began */
+	bool is_stale = c->is_auditing != p->was_auditing; /* asked before the audit began */
 	int32_t code = result == OP_ANSWERED && !is_old(op) ? op->call.response->code : -1;
 
 	p->is_busy = false;
@@ -457,10 +501,13 @@ static void puller_go(struct puller *p)
 	const char *address = c->addresses[p->broker];
 	bool pulls = p->knows_offset || c->is_auditing;
 
-	if (p->is_busy || c->node->sim->has_failed)
+	if (p->is_busy || p->is_audited || c->node->sim->has_failed)
 		return;
-	if (address[0] == '\0') {
-		puller_later(p);
+	if (address[0] == '\0') { /* this client never heard of the broker */
+		if (c->is_auditing && c->config.model->queues[p->broker][p->queue].n_slots == 0)
+			audit_end(p);
+		else
+			puller_later(p);
 		return;
 	}
 	struct op *op = op_make(c, pulls ? REQ_PULL_MESSAGE : REQ_QUERY_CONSUMER_OFFSET, address,
@@ -470,7 +517,7 @@ static void puller_go(struct puller *p)
 	op->queue = p->queue;
 	op->offset = p->offset;
 	p->is_busy = true;
-	p->may_move = c->is_auditing;
+	p->was_auditing = c->is_auditing;
 	op_start(op);
 }
 

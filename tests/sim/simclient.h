@@ -21,7 +21,9 @@ struct puller {
 	uint32_t broker, queue;
 	int64_t offset;      /* next to be read */
 	int64_t committed;   /* last commit that was answered; -1: none */
-	bool is_busy, knows_offset, is_committing, may_move;
+	bool is_busy, knows_offset, is_committing;
+	bool was_auditing; /* when the request under way was sent */
+	bool is_audited;
 	struct mosaic_timer retry;
 };
 

@@ -552,7 +552,6 @@ void sim_node_boot(struct sim_node *n)
 {
 	memset(n->instances, 0, sizeof(n->instances));
 	n->posts = n->last_post = NULL;
-	n->paused_until = 0;
 	n->drain = (struct sim_event){ .node = n, .fire = drain_fired, .data = n, .kind = 'p',
 				       .dies = true };
 	host_init(&n->core, n, "core", NULL, NULL);
@@ -593,7 +592,7 @@ void sim_node_kill(struct sim_node *n, uint32_t how)
 	if (n->disk.crash != NULL)
 		n->disk.crash(&n->disk, how, sim_random(s));
 	(void)heap_kill(n->id);
-	n->paused_until = 0;
+	sim_node_resume(n);
 	n->is_on = how != MOSAIC_CRASH_POWER;
 }
 
@@ -604,9 +603,29 @@ uint32_t sim_node_end(struct sim_node *n)
 	return heap_kill(n->id);
 }
 
+static uint64_t last_pause_ns(const struct sim_node *n)
+{
+	uint64_t now = n->sim->now_ns;
+
+	return (n->paused_until < now ? n->paused_until : now) - n->paused_since;
+}
+
+void sim_node_resume(struct sim_node *n)
+{
+	n->paused_ns += last_pause_ns(n);
+	n->paused_since = n->paused_until = 0;
+}
+
 void sim_node_pause(struct sim_node *n, uint64_t ns)
 {
-	n->paused_until = n->sim->now_ns + ns;
+	sim_node_resume(n);
+	n->paused_since = n->sim->now_ns;
+	n->paused_until = n->paused_since + ns;
+}
+
+uint64_t sim_node_ran_ns(const struct sim_node *n)
+{
+	return n->sim->now_ns - n->paused_ns - last_pause_ns(n);
 }
 
 /* ---- the world ---- */

@@ -53,7 +53,8 @@ struct sim_node {
 	uint32_t id; /* from 1; owner of its memory */
 	char name[16], ip[16];
 	bool is_on;            /* the machine has power */
-	uint64_t paused_until; /* 0: it runs */
+	uint64_t paused_since, paused_until; /* the last pause; 0: none */
+	uint64_t paused_ns;                  /* all pauses before that */
 	int64_t drift_ppm, wall_offset_ms;
 	uint64_t random;
 	struct sim_host core;
@@ -118,5 +119,8 @@ void sim_node_boot(struct sim_node *node);
 /* After its code has stopped: how many blocks of memory are left. They are freed. */
 uint32_t sim_node_end(struct sim_node *node);
 void sim_node_pause(struct sim_node *node, uint64_t ns);
+void sim_node_resume(struct sim_node *node);
+/* How long it did not stand still. */
+uint64_t sim_node_ran_ns(const struct sim_node *node);
 
 #endif
