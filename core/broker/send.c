@@ -3,6 +3,8 @@
  *
  *   send_on_message    fields of the header
  *   send_check         topic, permission, queue; unknown topics are made (SendMessageProcessor.msgCheck)
+ *   send_await_topic   a topic that was made is on disk before the first message is: what is
+ *                      acknowledged can be read after a crash
  *   send_props         properties as they will be stored
  *   send_append        into the log; a full log parks the request until there is room
  *   send_wait_gate     the answer waits until its promise is kept
@@ -18,6 +20,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "broker/clients.h"
+#include "broker/docs.h"
 #include "broker/groups.h"
 #include "broker/locks.h"
 #include "broker/schedule.h"
@@ -53,11 +56,13 @@ struct parked {
 struct sends {
 	struct broker *broker;
 	struct send_wait *free_waits;
-	struct list parked;
-	uint32_t n_parked;
+	struct list parked; /* until the log has room */
+	struct list early;  /* until their topic is saved */
+	uint32_t n_parked;  /* of both */
 	uint64_t parked_bytes;
-	struct mosaic_req room;
-	bool waits_for_room, stopped;
+	struct mosaic_req room, topics_saved;
+	uint64_t saving_change, saved_change; /* topics.n_changes that the file will have, has */
+	bool waits_for_room, waits_for_topics, stopped;
 	struct buf props; /* scratch: properties of the message being stored */
 	struct buf batch_props, ids;
 	uint32_t uniq_counter;
@@ -322,7 +327,8 @@ static void sends_ask_room(struct sends *s)
 	log_wait_room(s->broker->log, &s->room);
 }
 
-static void send_park(struct sends *s, const struct request *req)
+/* Keeps a request, in one of the two lists. False: too much is kept, it was refused. */
+static bool send_keep(struct sends *s, struct list *list, const struct request *req)
 {
 	const struct broker_config *c = &s->broker->config;
 	struct kept_request *kept = NULL;
@@ -331,14 +337,67 @@ static void send_park(struct sends *s, const struct request *req)
 	if (kept == NULL) {
 		send_refuse(&req->ticket, RES_SYSTEM_BUSY,
 			    "[OVERLOAD]system busy, start flow control for a while");
-		return;
+		return false;
 	}
 	struct parked *p = mem_alloc(sizeof(*p));
 	p->kept = kept;
-	list_add_tail(&s->parked, &p->link);
+	list_add_tail(list, &p->link);
 	s->n_parked++;
 	s->parked_bytes += kept->bytes;
-	sends_ask_room(s);
+	return true;
+}
+
+static void send_park(struct sends *s, const struct request *req)
+{
+	if (send_keep(s, &s->parked, req))
+		sends_ask_room(s);
+}
+
+/* -- new topics ------------------------------------------------------------------------------ */
+
+/* A save that failed lets them pass, too: docs.c has said so, and tries again. */
+static void sends_topics_saved(struct mosaic_req *saved)
+{
+	struct sends *s = saved->data;
+	struct list now;
+	s->waits_for_topics = false;
+	s->saved_change = s->saving_change;
+	list_init(&now);
+	while (!list_empty(&s->early)) {
+		struct list *node = s->early.next;
+		list_remove(node);
+		list_add_tail(&now, node);
+	}
+	while (!list_empty(&now)) {
+		struct parked *p = LIST_ENTRY(now.next, struct parked, link);
+		send_on_message(s->broker, &p->kept->req);
+		parked_free(s, p);
+	}
+	broker_burst_end(s->broker);
+}
+
+static void sends_ask_topics(struct sends *s)
+{
+	if (s->waits_for_topics)
+		return;
+	s->waits_for_topics = true;
+	s->saving_change = s->broker->topics->n_changes;
+	s->topics_saved = (struct mosaic_req){ .done = sends_topics_saved, .data = s };
+	docs_saved(s->broker->docs, DOC_TOPICS, &s->topics_saved);
+}
+
+/* True: the request was kept, or refused, and this is the end of it for now. */
+static bool send_await_topic(struct sends *s, const struct send *send)
+{
+	if (LIKELY(!send->to->is_unsaved))
+		return false;
+	if (send->to->changed_at <= s->saved_change) {
+		send->to->is_unsaved = false;
+		return false;
+	}
+	if (send_keep(s, &s->early, send->req))
+		sends_ask_topics(s);
+	return true;
 }
 
 /* -- checks ---------------------------------------------------------------------------------- */
@@ -716,7 +775,8 @@ static void send_run(struct sends *sends, const struct request *req, bool is_par
 		send_refuse(&req->ticket, RES_SYSTEM_ERROR, "the message has no body");
 		return;
 	}
-	if (!send_check(b, &s) || !send_props(sends, &s, &edit, uniq_room))
+	if (!send_check(b, &s) || send_await_topic(sends, &s) ||
+	    !send_props(sends, &s, &edit, uniq_room))
 		return;
 	bool done;
 	if (s.batch) {
@@ -753,6 +813,7 @@ struct sends *sends_create(struct broker *b)
 	struct sends *s = mem_alloc(sizeof(*s));
 	s->broker = b;
 	list_init(&s->parked);
+	list_init(&s->early);
 	return s;
 }
 
@@ -761,16 +822,22 @@ uint32_t sends_parked(const struct sends *s)
 	return s->n_parked;
 }
 
-void sends_stop(struct sends *s)
+static void sends_refuse_all(struct sends *s, struct list *list)
 {
-	s->stopped = true;
-	LIST_FOR_SAFE(it, &s->parked)
+	LIST_FOR_SAFE(it, list)
 	{
 		struct parked *p = LIST_ENTRY(it, struct parked, link);
 		send_refuse(&p->kept->req.ticket, RES_SERVICE_NOT_AVAILABLE,
 			    "service not available now: the broker is shutting down");
 		parked_free(s, p);
 	}
+}
+
+void sends_stop(struct sends *s)
+{
+	s->stopped = true;
+	sends_refuse_all(s, &s->parked);
+	sends_refuse_all(s, &s->early);
 }
 
 void sends_destroy(struct sends *s)

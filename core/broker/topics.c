@@ -138,8 +138,10 @@ struct topic *topics_add_on_send(struct topics *t, struct mosaic_slice name,
 	if (queues > model->write_queues)
 		queues = model->write_queues;
 	topic = topics_add(t, name, queues, model->perm & ~PERM_INHERIT, false);
-	if (topic)
+	if (topic) {
 		topic->multi_tags = model->multi_tags;
+		topic->is_unsaved = true;
+	}
 	return topic;
 }
 

@@ -18,6 +18,7 @@ struct topic {
 	int32_t read_queues, write_queues, perm, sys_flag;
 	bool order, multi_tags; /* multi_tags: topicFilterType MULTI_TAG */
 	bool is_system;
+	bool is_unsaved; /* made by a send, which waits until topics.json has it */
 	char *attributes; /* JSON object text, "{}" */
 	uint32_t n_queues; /* length of queues: max(read, write) at some time */
 	struct queue **queues; /* filled on first use */

@@ -370,7 +370,7 @@ const struct scenario scenarios[] = {
 	{ .name = "dead", .about = "a broker is gone for long: NameServers forget it in time",
 	  .drifts = true, .flush_sync = true, .run = run_dead },
 	{ .name = "first", .about = "power is cut right after the first sends", .flush_sync = true,
-	  .is_open = true, .run = run_first },
+	  .run = run_first },
 	{ .name = "chaos", .about = "all faults together", .flush_sync = true, .drifts = true,
 	  .faults = FAULT_KILL | FAULT_POWER | FAULT_STOP | FAULT_NAMESRV | FAULT_PARTITION |
 		    FAULT_RESET | FAULT_PAUSE,
