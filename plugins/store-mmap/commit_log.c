@@ -452,6 +452,7 @@ static void sync_start(struct commit_log *log)
 	log->syncs_folder = log->is_folder_dirty;
 	log->is_folder_dirty = false;
 	log->is_syncing = true;
+	log->n_syncs++;
 	log->sync_job.run = sync_run;
 	log->sync_job.done = sync_done;
 	worker_submit(&log->base.store->syncer, &log->sync_job);

@@ -33,6 +33,8 @@ struct ahead {
 	size_t n_behind;
 	uint64_t upto;           /* present below, when it is back */
 	uint64_t page_bytes;
+	bool writes_through;     /* in: the pages are written to the disk before they are used */
+	int write_errno;         /* out: writing through failed */
 	bool cannot_populate;    /* the kernel lacks MADV_POPULATE_WRITE */
 };
 
@@ -70,6 +72,8 @@ struct commit_log {
 	uint64_t synced, sync_from, sync_upto;
 	uint64_t sync_claim; /* what the job's success proves: a cut meanwhile makes it less */
 	bool is_syncing, is_folder_dirty, syncs_folder;
+	uint64_t looked_end; /* `end` and how many syncs had begun at the last look ahead */
+	uint32_t n_syncs;
 
 	struct log_cut *cut; /* under way: reserve() waits */
 	struct log_trim *trim;

@@ -26,6 +26,7 @@
 /* The window doubles when half of it lasts shorter than FAST and halves when longer than SLOW. */
 #define FAST_NS UINT64_C(10000000)
 #define SLOW_NS UINT64_C(200000000)
+#define SMALL_SYNC (UINT64_C(512) << 10)
 #define RETRY_NS UINT64_C(1000000000)
 /* What consumers read at the end stays mapped; dropping smaller parts would cost more calls. */
 #define KEEP_BEHIND (UINT64_C(4) << 20)
@@ -83,14 +84,27 @@ static void populate_run(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 		(void)__atomic_fetch_or(from + i, 0, __ATOMIC_RELAXED);
 }
 
+/*
+ * A fresh block of an allocated file is "unwritten": the first sync of each page changes the file's
+ * map and waits for the file system's journal. Written once ahead of use, later syncs write data
+ * only. An error counts like that of any sync: the kernel tells of it once.
+ */
+static void write_through(struct ahead *ahead, uint8_t *from, size_t n_bytes)
+{
+	if (ahead->writes_through && msync(from, n_bytes, MS_SYNC) != 0)
+		ahead->write_errno = errno;
+}
+
 static void ahead_run(struct job *job)
 {
 	struct ahead *ahead = (struct ahead *)job;
 	if (ahead->creates)
 		create_run(ahead);
 	for (int i = 0; i < 2; i++)
-		if (ahead->n_bytes[i] > 0)
+		if (ahead->n_bytes[i] > 0) {
 			populate_run(ahead, ahead->pages[i], ahead->n_bytes[i]);
+			write_through(ahead, ahead->pages[i], ahead->n_bytes[i]);
+		}
 	if (ahead->n_behind > 0)
 		madvise(ahead->behind, ahead->n_behind, MADV_DONTNEED);
 }
@@ -149,6 +163,9 @@ static void ahead_done(struct job *job)
 		log->present_upto = ahead->upto;
 	if (ahead->creates)
 		create_done(log);
+	if (ahead->write_errno != 0)
+		store_fail(job->store, MOSAIC_E_IO, ahead->write_errno,
+			   "cannot write the next pages of the commit log", LOG_FOLDER);
 	if (log->cut || job->store->is_closing)
 		return;
 	clog_find_tail(log);
@@ -235,6 +252,16 @@ static void adapt_window(struct commit_log *log)
 		log->window = WINDOW_MIN;
 }
 
+/* Syncs that cover little each: somebody waits for them, so their pages are worth a second write. */
+static bool syncs_are_small(struct commit_log *log)
+{
+	uint64_t bytes = log->end - log->looked_end;
+	bool small = log->n_syncs > 0 && bytes / log->n_syncs < SMALL_SYNC;
+	log->looked_end = log->end;
+	log->n_syncs = 0;
+	return small;
+}
+
 void clog_look_ahead(struct commit_log *log)
 {
 	struct mosaic_store *store = log->base.store;
@@ -251,6 +278,8 @@ void clog_look_ahead(struct commit_log *log)
 	log->ahead.create_start = clog_next_start(log);
 	plan_pages(log);
 	plan_behind(log);
+	if (log->ahead.n_bytes[0] > 0)
+		log->ahead.writes_through = syncs_are_small(log);
 	if (log->ahead.creates || log->ahead.n_bytes[0] > 0 || log->ahead.n_behind > 0) {
 		log->ahead.is_running = true;
 		log->ahead.job.run = ahead_run;
