@@ -4,17 +4,12 @@
 #include <getopt.h>
 #include <stdio.h>
 
-int cmd_check(int argc, char **argv);
-
-static void print_usage(FILE *to)
-{
-	fputs("usage: mosaic check [--plugins DIR]... [FILE]\n\n"
-	      "Loads every plugin that the file names, checks all of it and says what an\n"
-	      "acknowledged message survives. Without FILE: the built-in defaults. Nothing is\n"
-	      "opened or started.\n"
-	      "Exit status: 0 valid, 1 not valid (every problem is printed).\n",
-	      to);
-}
+static const char usage[] =
+	"usage: mosaic check [FILE] [options]\n"
+	"Loads every plugin that FILE names, checks all of it and says what an acknowledged\n"
+	"message survives; without FILE the defaults of `mosaic run`. Nothing is started.\n"
+	"  --plugins DIR   look for plugins here, not beside the program (may be repeated)\n"
+	"Exit status: 0 valid, 1 not valid (every problem is printed), 2 wrong command line.\n";
 
 /* Takes --plugins and --help; a negative result means go on, else the exit status. */
 static int parse(int argc, char **argv, struct plugins *plugins)
@@ -29,22 +24,18 @@ static int parse(int argc, char **argv, struct plugins *plugins)
 
 	while ((c = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
 		if (c == 'h') {
-			print_usage(stdout);
+			fputs(usage, stdout);
 			return 0;
 		}
-		if (c != 'p') {
-			print_usage(stderr);
-			return EXIT_USAGE;
-		}
-		if (plugins_add_folder(plugins, optarg, &err) != 0) {
-			fprintf(stderr, "mosaic check: %s\n", err.text);
-			return EXIT_USAGE;
-		}
+		if (c != 'p')
+			return usage_error(argv[0], NULL);
+		if (plugins_add_folder(plugins, optarg, &err) != 0)
+			return usage_error(argv[0], "--plugins %s", err.text);
 	}
-	if (argc - optind <= 1)
-		return -1;
-	print_usage(stderr);
-	return EXIT_USAGE;
+	if (argc - optind > 1)
+		return usage_error(argv[0], "one FILE, please: \"%s\" is a second one",
+				   argv[optind + 1]);
+	return -1;
 }
 
 static int check(const char *file, struct plugins *plugins)

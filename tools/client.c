@@ -36,6 +36,9 @@ int client_open(struct client *c, const char *namesrv, struct mosaic_error *err)
 	host_init(&c->host, &c->loop, "client", NULL, NULL);
 	c->plugins = tools_plugins();
 	plugins_add_default_folders(c->plugins);
+	if (plugins_is_empty(c->plugins))
+		return err_set(err, MOSAIC_E_NOTFOUND, "there are no plugins: neither plugins nor "
+			       "../lib/mosaic/plugins is beside the program");
 	rc = plugins_find(c->plugins, plugins_default(c->plugins, MOSAIC_TRANSPORT),
 			  MOSAIC_TRANSPORT, &plugin, err);
 	if (rc != 0)
@@ -100,7 +103,7 @@ int client_peer(struct client *c, const char *address, struct peer **peer, struc
 	client_wait(c, &d.done);
 	*peer = d.peer;
 	if (d.peer == NULL)
-		return err_set(err, MOSAIC_E_CLOSED, "cannot connect to %s: %s", address, d.why);
+		return err_set(err, MOSAIC_E_CLOSED, "%s", d.why);
 	return 0;
 }
 
@@ -150,7 +153,8 @@ static void route_read(json_t *root, bool for_write, struct client_queue *queues
 		struct mosaic_slice name = json_get_str(data, "brokerName");
 		const char *address = name.ptr ? master_of(brokers, (const char *)name.ptr) : NULL;
 		int64_t perm = json_get_i64(data, "perm", 0);
-		int64_t count = json_get_i64(data, for_write ? "writeQueueNums" : "readQueueNums", 0);
+		int64_t count =
+			json_get_i64(data, for_write ? "writeQueueNums" : "readQueueNums", 0);
 		if (address == NULL || !(perm & (for_write ? 2 : 4)))
 			continue;
 		for (int32_t id = 0; id < count && *n < CLIENT_QUEUES_MAX; id++) {
@@ -170,9 +174,13 @@ int client_route(struct client *c, const char *topic, bool for_write, struct cli
 	struct route_query q = { .call.done = on_route, .err = err };
 	q.call.data = &q;
 	*n = 0;
+	char why[sizeof(err->text)];
 	int rc = client_peer(c, c->namesrv, &peer, err);
-	if (rc != 0)
-		return rc;
+	if (rc != 0) {
+		snprintf(why, sizeof(why), "%s", err->text);
+		return err_set(err, rc, "%s. Is a NameServer running there (mosaic run)? "
+			       "--namesrv HOST:PORT names another", why);
+	}
 	if (!call_begin(&cw, peer, REQ_GET_ROUTEINFO_BY_TOPIC, false, REPLY_ROOM + 1024, 0))
 		return err_set(err, MOSAIC_E_CLOSED, "the connection to %s broke", c->namesrv);
 	header_put_str(&cw.w, "topic", topic);
@@ -181,10 +189,10 @@ int client_route(struct client *c, const char *topic, bool for_write, struct cli
 	if (q.status != 0)
 		return err_set(err, q.status, "%s did not answer: %s", c->namesrv,
 			       status_text(q.status));
+	if (q.code == RES_TOPIC_NOT_EXIST)
+		return 0;
 	if (q.code != RES_SUCCESS)
-		return q.code == RES_TOPIC_NOT_EXIST ?
-			       0 :
-			       err_set(err, MOSAIC_E_INVAL, "%s answered code %d", c->namesrv, q.code);
+		return err_set(err, MOSAIC_E_INVAL, "%s answered code %d", c->namesrv, q.code);
 	if (q.root == NULL)
 		return err->code;
 	route_read(q.root, for_write, queues, n);

@@ -1,6 +1,6 @@
 /*
- * What `produce` and `consume` need of a client: a loop of their own, a transport plugin, routes, calls
- * that are waited for. One thread; every function runs the loop until its answer is there.
+ * What `produce` and `consume` need of a client: a loop of their own, a transport plugin, routes,
+ * calls that are waited for. One thread; every function runs the loop until its answer is there.
  */
 #ifndef TOOLS_CLIENT_H
 #define TOOLS_CLIENT_H

@@ -1,6 +1,12 @@
-/* Commands of the program. Each tools/NAME.c has cmd_NAME(); argv[0] is the command's own name. */
+/*
+ * Commands of the program. Each tools/NAME.c has cmd_NAME(); argv[0] is "mosaic NAME".
+ */
 #ifndef TOOLS_COMMAND_H
 #define TOOLS_COMMAND_H
+
+#include "base/compiler.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 struct command {
 	const char *name;
@@ -16,5 +22,11 @@ int cmd_run(int argc, char **argv);
 
 /* Exit status of every command. */
 #define EXIT_USAGE 2 /* the command line is wrong; 1: it was right and did not work */
+
+/* "mosaic run: TEXT", then where help is; format NULL: getopt has said it. Gives EXIT_USAGE. */
+int usage_error(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
+/* A number of at least 1. */
+bool parse_count(const char *text, int64_t *out);
+bool is_host_port(const char *text);
 
 #endif

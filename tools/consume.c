@@ -2,7 +2,7 @@
  * mosaic consume TOPIC: prints messages as they arrive, from every queue at once, by long polls.
  */
 #include "base/err.h"
-#include "base/num.h"
+#include "base/mem.h"
 #include "client.h"
 #include "command.h"
 #include "rpc/request.h"
@@ -15,15 +15,17 @@
 
 static const char usage[] =
 	"usage: mosaic consume TOPIC [options]\n"
-	"Prints messages of a topic until --count or Ctrl-C.\n"
+	"Prints messages of a topic as they come, until --count or Ctrl-C.\n"
 	"  --namesrv HOST:PORT   NameServer (127.0.0.1:9876)\n"
 	"  --group GROUP         go on where the group was, and save how far it came\n"
 	"  --from first|last     where to begin otherwise (last: only new messages)\n"
 	"  --tag EXPRESSION      for example \"TagA || TagB\" (*)\n"
 	"  --count N             end after N messages\n"
-	"  --timeout SECONDS     end with status 1 when no message came for so long\n";
+	"  --timeout SECONDS     end with status 1 when no message came for so long\n"
+	"Exit status: 0 ended by --count or a signal, 1 did not work, 2 wrong command line.\n";
 
 #define HOLD_MS 15000
+#define TIMEOUT_MAX 86400
 #define PULL_SYS_FLAGS "6" /* suspend | subscription in the header */
 
 struct consume;
@@ -33,20 +35,22 @@ struct source {
 	const struct client_queue *queue;
 	int64_t offset;
 	struct call call;
-	bool busy;
+	struct dial_wait wait;
+	bool busy; /* a call or a dial is under way */
 };
 
 struct consume {
 	struct client client;
-	const char *topic, *group, *tag;
+	const char *namesrv, *topic, *group, *tag;
 	bool from_first, has_group;
+	bool lost; /* the user was told that a broker does not answer */
 	int64_t count, seen;
 	struct client_queue *queues;
 	struct source *sources;
 	uint32_t n_queues;
 	struct mosaic_timer idle, retry;
 	uint64_t idle_ns;
-	uv_signal_t interrupt;
+	uv_signal_t interrupt, terminate;
 	bool done, failed;
 	struct mosaic_error err;
 };
@@ -86,6 +90,17 @@ static void retry_later(struct consume *c)
 		h->timer_start(h, &c->retry, SECOND_NS);
 }
 
+/* Told once; then every second until it works again. */
+static void source_lost(struct source *s, const char *why)
+{
+	struct consume *c = s->consume;
+	if (!c->lost)
+		fprintf(stderr, "mosaic consume: broker %s at %s: %s; trying on\n",
+			s->queue->broker, s->queue->address, why);
+	c->lost = true;
+	retry_later(c);
+}
+
 static void print_records(struct source *s, struct mosaic_slice body)
 {
 	struct consume *c = s->consume;
@@ -103,9 +118,23 @@ static void print_records(struct source *s, struct mosaic_slice body)
 		body.len -= len;
 		c->done = ++c->seen == c->count;
 	}
-	fflush(stdout);
+	if (fflush(stdout) != 0)
+		consume_fail(c, "nobody reads standard output any more");
 	if (c->idle_ns > 0)
 		c->client.host.api.timer_start(&c->client.host.api, &c->idle, c->idle_ns);
+}
+
+/* The first line of the broker's remark. */
+static void consume_refused(struct source *s, const struct header *h)
+{
+	struct mosaic_slice line = h->remark;
+	const uint8_t *end = line.len > 0 ? memchr(line.ptr, '\n', line.len) : NULL;
+	char text[384];
+	if (end)
+		line.len = (size_t)(end - line.ptr);
+	snprintf(text, sizeof(text), "%s answered code %d: %.*s", s->queue->address, h->code,
+		 SLICE_ARG(line));
+	consume_fail(s->consume, text);
 }
 
 static void on_pulled(struct call *call)
@@ -116,20 +145,21 @@ static void on_pulled(struct call *call)
 	if (c->done)
 		return;
 	if (call->status != 0) {
-		retry_later(c);
+		source_lost(s, status_text(call->status));
 		return;
 	}
 	int32_t code = call->response->code;
+	if (code == RES_SERVICE_NOT_AVAILABLE) {
+		source_lost(s, "starts or stops");
+		return;
+	}
+	c->lost = false;
 	int64_t next = s->offset;
 	if (code == RES_SUCCESS)
 		print_records(s, call->body);
 	else if (code != RES_PULL_NOT_FOUND && code != RES_PULL_RETRY_IMMEDIATELY &&
-		 code != RES_PULL_OFFSET_MOVED) {
-		fprintf(stderr, "mosaic consume: %s answered code %d: %.*s\n", s->queue->address,
-			code, SLICE_ARG(call->response->remark));
-		retry_later(c);
-		return;
-	}
+		 code != RES_PULL_OFFSET_MOVED)
+		consume_refused(s, call->response);
 	if (!c->done && header_i64(call->response, "nextBeginOffset", &next) == 0)
 		s->offset = next;
 	if (!c->done)
@@ -143,12 +173,31 @@ static void put_queue_fields(struct call_writer *cw, const struct source *s)
 	header_put_i64(&cw->w, "queueId", s->queue->id);
 }
 
+static void on_dialed(struct dial_wait *wait, struct peer *peer, const char *why)
+{
+	struct source *s = wait->data;
+	s->busy = false;
+	if (s->consume->done)
+		return;
+	if (peer)
+		source_pull(s);
+	else
+		source_lost(s, why);
+}
+
 static void source_pull(struct source *s)
 {
 	struct consume *c = s->consume;
 	struct call_writer cw;
 	struct peer *peer = dialer_peek(&c->client.dialer, s->queue->address);
-	if (peer == NULL || !call_begin(&cw, peer, REQ_PULL_MESSAGE, false, 4096, 0)) {
+	if (peer == NULL) {
+		s->busy = true;
+		s->wait.done = on_dialed;
+		s->wait.data = s;
+		dialer_get(&c->client.dialer, s->queue->address, CLIENT_TIMEOUT_NS, &s->wait);
+		return;
+	}
+	if (!call_begin(&cw, peer, REQ_PULL_MESSAGE, false, 4096, 0)) {
 		retry_later(c);
 		return;
 	}
@@ -196,6 +245,8 @@ static int source_ask(struct source *s, int32_t request, int64_t commit, int32_t
 	put_queue_fields(&cw, s);
 	if (request == REQ_UPDATE_CONSUMER_OFFSET)
 		header_put_i64(&cw.w, "commitOffset", commit);
+	else if (request == REQ_QUERY_CONSUMER_OFFSET)
+		header_put_str(&cw.w, "setZeroIfNotFound", "false"); /* --from decides */
 	call_end(&cw, slice(NULL, 0), &a.call, CLIENT_TIMEOUT_NS);
 	client_wait(&c->client, &a.done);
 	if (a.status != 0)
@@ -214,8 +265,8 @@ static int source_start(struct source *s)
 	if (c->has_group)
 		rc = source_ask(s, REQ_QUERY_CONSUMER_OFFSET, 0, &code, &s->offset);
 	if (rc == 0 && code != RES_SUCCESS)
-		rc = source_ask(s, c->from_first ? REQ_GET_MIN_OFFSET : REQ_GET_MAX_OFFSET, 0, &code,
-				&s->offset);
+		rc = source_ask(s, c->from_first ? REQ_GET_MIN_OFFSET : REQ_GET_MAX_OFFSET, 0,
+				&code, &s->offset);
 	if (rc == 0 && s->offset < 0)
 		s->offset = 0;
 	return rc;
@@ -225,9 +276,10 @@ static int consume_start(struct consume *c)
 {
 	int rc = client_route(&c->client, c->topic, false, c->queues, &c->n_queues, &c->err);
 	if (rc == 0 && c->n_queues == 0)
-		rc = err_set(&c->err, MOSAIC_E_NOTFOUND, "topic %s has no route at %s", c->topic,
-			     c->client.namesrv);
-	c->sources = calloc(c->n_queues + 1, sizeof(*c->sources));
+		rc = err_set(&c->err, MOSAIC_E_NOTFOUND, "no broker of NameServer %s has topic %s "
+			     "to read from; the first message makes it: mosaic produce %s MESSAGE",
+			     c->client.namesrv, c->topic, c->topic);
+	c->sources = mem_alloc((c->n_queues + 1) * sizeof(*c->sources));
 	for (uint32_t i = 0; rc == 0 && i < c->n_queues; i++) {
 		c->sources[i].consume = c;
 		c->sources[i].queue = &c->queues[i];
@@ -261,10 +313,27 @@ static void on_interrupt_closed(uv_handle_t *handle)
 	*(bool *)handle->data = true;
 }
 
-static int consume_run(struct consume *c, const char *namesrv)
+static void signals_start(struct consume *c)
+{
+	(void)uv_signal_init(&c->client.loop.uv, &c->interrupt);
+	(void)uv_signal_init(&c->client.loop.uv, &c->terminate);
+	c->interrupt.data = c->terminate.data = c;
+	(void)uv_signal_start(&c->interrupt, on_interrupt, SIGINT);
+	(void)uv_signal_start(&c->terminate, on_interrupt, SIGTERM);
+}
+
+static void signal_stop(struct consume *c, uv_signal_t *signal)
 {
 	bool closed = false;
-	int rc = client_open(&c->client, namesrv, &c->err);
+	signal->data = &closed;
+	uv_close((uv_handle_t *)signal, on_interrupt_closed);
+	client_wait(&c->client, &closed);
+}
+
+static int consume_run(struct consume *c)
+{
+	const struct mosaic_host *host = &c->client.host.api;
+	int rc = client_open(&c->client, c->namesrv, &c->err);
 	if (rc != 0) {
 		client_close(&c->client);
 		return rc;
@@ -272,11 +341,9 @@ static int consume_run(struct consume *c, const char *namesrv)
 	c->idle.fire = on_idle;
 	c->idle.data = c->retry.data = c;
 	c->retry.fire = on_retry;
-	(void)uv_signal_init(&c->client.loop.uv, &c->interrupt);
-	c->interrupt.data = c;
-	(void)uv_signal_start(&c->interrupt, on_interrupt, SIGINT);
+	signals_start(c);
 	if (c->idle_ns > 0)
-		c->client.host.api.timer_start(&c->client.host.api, &c->idle, c->idle_ns);
+		host->timer_start(host, &c->idle, c->idle_ns);
 	rc = consume_start(c);
 	if (rc == 0) {
 		client_wait(&c->client, &c->done);
@@ -284,51 +351,79 @@ static int consume_run(struct consume *c, const char *namesrv)
 		consume_commit(c);
 	}
 	c->done = true;
-	c->client.host.api.timer_stop(&c->client.host.api, &c->idle);
-	c->client.host.api.timer_stop(&c->client.host.api, &c->retry);
-	c->interrupt.data = &closed;
-	uv_close((uv_handle_t *)&c->interrupt, on_interrupt_closed);
-	client_wait(&c->client, &closed);
+	host->timer_stop(host, &c->idle);
+	host->timer_stop(host, &c->retry);
+	signal_stop(c, &c->interrupt);
+	signal_stop(c, &c->terminate);
 	client_close(&c->client);
 	return rc;
 }
 
+static const struct option options[] = {
+	{ "namesrv", required_argument, NULL, 'n' }, { "group", required_argument, NULL, 'g' },
+	{ "from", required_argument, NULL, 'f' },    { "tag", required_argument, NULL, 't' },
+	{ "count", required_argument, NULL, 'c' },   { "timeout", required_argument, NULL, 'w' },
+	{ "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
+};
+
+/* One option's value; NULL when it is fine, else what it must be. */
+static const char *take(struct consume *c, int option, const char *value)
+{
+	int64_t seconds;
+	switch (option) {
+	case 'n':
+		c->namesrv = value;
+		return is_host_port(value) ? NULL : "--namesrv must be HOST:PORT";
+	case 'g':
+		c->group = value;
+		c->has_group = true;
+		return NULL;
+	case 't':
+		c->tag = value;
+		return NULL;
+	case 'c': return parse_count(value, &c->count) ? NULL : "--count must be 1 or more";
+	case 'f':
+		c->from_first = strcmp(value, "first") == 0;
+		if (c->from_first || strcmp(value, "last") == 0)
+			return NULL;
+		return "--from must be first or last";
+	default:
+		if (!parse_count(value, &seconds) || seconds > TIMEOUT_MAX)
+			return "--timeout must be a number of seconds from 1 to 86400";
+		c->idle_ns = (uint64_t)seconds * SECOND_NS;
+		return NULL;
+	}
+}
+
+/* A negative result means go on, else it is the exit status. */
+static int parse(int argc, char **argv, struct consume *c)
+{
+	const char *problem;
+	int o;
+	while ((o = getopt_long(argc, argv, "n:g:f:t:c:w:h", options, NULL)) != -1) {
+		if (o == 'h')
+			return fputs(usage, stdout), 0;
+		if (o == '?')
+			return usage_error(argv[0], NULL);
+		problem = take(c, o, optarg);
+		if (problem)
+			return usage_error(argv[0], "%s, not \"%s\"", problem, optarg);
+	}
+	if (argc - optind != 1)
+		return usage_error(argv[0], argc == optind ? "which TOPIC?" : "one TOPIC, please");
+	c->topic = argv[optind];
+	return -1;
+}
+
 int cmd_consume(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "namesrv", required_argument, NULL, 'n' }, { "group", required_argument, NULL, 'g' },
-		{ "from", required_argument, NULL, 'f' },    { "tag", required_argument, NULL, 't' },
-		{ "count", required_argument, NULL, 'c' },   { "timeout", required_argument, NULL, 'w' },
-		{ "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
-	};
-	struct consume c = { .group = "mosaic-consume", .tag = "*", .err = ERR_INIT };
-	const char *namesrv = "127.0.0.1:9876";
-	int64_t seconds = 0;
-	int o;
-	bool bad = false;
-	while ((o = getopt_long(argc, argv, "n:g:f:t:c:w:h", options, NULL)) != -1) {
-		if (o == 'n')
-			namesrv = optarg;
-		else if (o == 'g')
-			c.group = optarg, c.has_group = true;
-		else if (o == 'f')
-			c.from_first = strcmp(optarg, "first") == 0,
-			bad = bad || (!c.from_first && strcmp(optarg, "last") != 0);
-		else if (o == 't')
-			c.tag = optarg;
-		else if (o == 'c')
-			bad = bad || num_parse_i64(slice_str(optarg), &c.count) != 0;
-		else if (o == 'w')
-			bad = bad || num_parse_i64(slice_str(optarg), &seconds) != 0;
-		else
-			return fputs(usage, o == 'h' ? stdout : stderr), o == 'h' ? 0 : 2;
-	}
-	if (bad || optind + 1 != argc)
-		return fputs(usage, stderr), 2;
-	c.topic = argv[optind];
-	c.idle_ns = seconds > 0 ? (uint64_t)seconds * SECOND_NS : 0;
-	c.queues = calloc(CLIENT_QUEUES_MAX, sizeof(*c.queues));
-	int rc = consume_run(&c, namesrv);
+	struct consume c = { .namesrv = "127.0.0.1:9876", .group = "mosaic-consume", .tag = "*",
+			     .err = ERR_INIT };
+	int rc = parse(argc, argv, &c);
+	if (rc >= 0)
+		return rc;
+	c.queues = mem_alloc(CLIENT_QUEUES_MAX * sizeof(*c.queues));
+	rc = consume_run(&c);
 	free(c.queues);
 	free(c.sources);
 	if (rc != 0)

@@ -21,7 +21,11 @@ static const struct command commands[] = {
 
 static void print_usage(FILE *to)
 {
-	fprintf(to, "usage: mosaic COMMAND [ARGUMENTS]\n\n");
+	fprintf(to, "usage: mosaic COMMAND [ARGUMENTS]\n\n"
+		    "A message broker that speaks Apache RocketMQ's protocol. To begin:\n\n"
+		    "  mosaic run\n"
+		    "  mosaic produce Hello \"a message\"\n"
+		    "  mosaic consume Hello --from first\n\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		fprintf(to, "  %-9s %s\n", commands[i].name, commands[i].summary);
 	fprintf(to, "\nmosaic COMMAND --help says more.\n");
@@ -38,9 +42,22 @@ static const struct command *find(const char *name)
 			return &commands[i];
 		nearest_try(&near, commands[i].name);
 	}
-	fprintf(stderr, "mosaic: there is no command \"%s\"%s\n", name,
-		nearest_hint(&near, hint, sizeof(hint)));
+	(void)usage_error("mosaic", "there is no command \"%s\"%s", name,
+			  nearest_hint(&near, hint, sizeof(hint)));
 	return NULL;
+}
+
+/* argv[0] is what the command's messages begin with. */
+static int run(const char *name, int argc, char **argv)
+{
+	const struct command *command = find(name);
+	char title[32];
+
+	if (!command)
+		return EXIT_USAGE;
+	snprintf(title, sizeof(title), "mosaic %s", command->name);
+	argv[0] = title;
+	return command->run(argc, argv);
 }
 
 static int cmd_version(int argc, char **argv)
@@ -54,21 +71,17 @@ static int cmd_version(int argc, char **argv)
 static int cmd_help(int argc, char **argv)
 {
 	char help[] = "--help";
-	char *args[] = { argc > 1 ? argv[1] : argv[0], help, NULL };
-	const struct command *command;
+	char *args[] = { argv[0], help, NULL };
 
-	if (argc < 2 || strcmp(argv[1], "help") == 0) {
+	if (argc < 2 || argv[1][0] == '-' || strcmp(argv[1], "help") == 0) {
 		print_usage(stdout);
 		return 0;
 	}
-	command = find(argv[1]);
-	return command ? command->run(2, args) : EXIT_USAGE;
+	return run(argv[1], 2, args);
 }
 
 int main(int argc, char **argv)
 {
-	const struct command *command;
-
 	if (argc < 2) {
 		print_usage(stderr);
 		return EXIT_USAGE;
@@ -77,6 +90,5 @@ int main(int argc, char **argv)
 		return cmd_help(1, argv);
 	if (strcmp(argv[1], "--version") == 0)
 		return cmd_version(1, argv);
-	command = find(argv[1]);
-	return command ? command->run(argc - 1, argv + 1) : EXIT_USAGE;
+	return run(argv[1], argc - 1, argv + 1);
 }

@@ -1,6 +1,6 @@
 /*
- * mosaic plugins list | describe | schema | reference. Plugins are loaded in a child process: a constructor
- * that crashes or hangs is a line of the output and nothing more.
+ * mosaic plugins list | describe | schema | reference. Plugins are loaded in a child process: a
+ * constructor that crashes or hangs is a line of the output and nothing more.
  */
 #include "command.h"
 #include "config/describe.h"
@@ -10,27 +10,22 @@
 #include <stdio.h>
 #include <string.h>
 
-int cmd_plugins(int argc, char **argv);
-
 struct arguments {
 	struct plugins *plugins;
 	bool as_json;
 	const char *name; /* of describe */
 };
 
-static void print_usage(FILE *to)
-{
-	fputs("usage: mosaic plugins list [--path FOLDER]... [--json]\n"
-	      "       mosaic plugins describe [--path FOLDER]... [--json] NAME|FILE.so\n"
-	      "       mosaic plugins schema [--path FOLDER]...\n"
-	      "       mosaic plugins reference [--path FOLDER]...\n\n"
-	      "list       one line per plugin; a plugin that cannot be loaded is named with the reason\n"
-	      "describe   what a plugin offers and needs, and its options\n"
-	      "schema     JSON Schema of the configuration file, with the options of all plugins\n"
-	      "reference  the same as a page of Markdown\n\n"
-	      "Without --path: plugins beside the program and ../lib/mosaic/plugins.\n",
-	      to);
-}
+static const char usage[] =
+	"usage: mosaic plugins list [--path DIR]... [--json]\n"
+	"       mosaic plugins describe NAME|FILE.so [--path DIR]... [--json]\n"
+	"       mosaic plugins schema [--path DIR]...\n"
+	"       mosaic plugins reference [--path DIR]...\n\n"
+	"list       one line per plugin; a bad one is named with the reason\n"
+	"describe   what a plugin offers and needs, and its options\n"
+	"schema     JSON Schema of the configuration file, with the options of all plugins\n"
+	"reference  the same as a page of Markdown\n\n"
+	"Without --path: plugins beside the program and ../lib/mosaic/plugins.\n";
 
 /* What runs in the child is told by this. */
 struct one {
@@ -158,17 +153,15 @@ static int parse(int argc, char **argv, struct arguments *args)
 		case 'p':
 			if (plugins_add_folder(args->plugins, optarg, &err) == 0)
 				break;
-			fprintf(stderr, "mosaic plugins: %s\n", err.text);
-			return EXIT_USAGE;
+			return usage_error(argv[0], "--path %s", err.text);
 		case 'j':
 			args->as_json = true;
 			break;
 		case 'h':
-			print_usage(stdout);
+			fputs(usage, stdout);
 			return 0;
 		default:
-			print_usage(stderr);
-			return EXIT_USAGE;
+			return usage_error(argv[0], NULL);
 		}
 	}
 	if (plugins_n_folders(args->plugins) == 0)
@@ -191,8 +184,7 @@ static int dispatch(int argc, char **argv, struct arguments *args)
 		args->name = argv[optind + 1];
 		return describe(args);
 	}
-	print_usage(stderr);
-	return EXIT_USAGE;
+	return usage_error(argv[0], "say one of: list, describe NAME, schema, reference");
 }
 
 int cmd_plugins(int argc, char **argv)

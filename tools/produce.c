@@ -3,7 +3,7 @@
  * where it went.
  */
 #include "base/err.h"
-#include "base/num.h"
+#include "base/mem.h"
 #include "client.h"
 #include "command.h"
 #include "rpc/request.h"
@@ -15,19 +15,24 @@
 #include <unistd.h>
 
 #define NEW_TOPIC_QUEUES 4 /* what the Java producer asks for */
+#define BODY_MAX (16u << 20) /* no broker takes a longer frame */
 
 static const char usage[] =
 	"usage: mosaic produce TOPIC [MESSAGE...] [options]\n"
-	"Sends each MESSAGE, or each line of standard input, and waits for its acknowledgement.\n"
+	"Sends each MESSAGE, or each line of standard input that is not empty, and waits for its\n"
+	"acknowledgement. A topic that is not there is made.\n"
 	"  --namesrv HOST:PORT   NameServer (127.0.0.1:9876)\n"
 	"  --tag TAG             tag of every message\n"
 	"  --key KEY             key of every message\n"
-	"  --count N             send everything N times (1)\n"
-	"  --quiet               only say how many were sent\n";
+	"  --count N             send each MESSAGE N times (1)\n"
+	"  --quiet               only say how many were sent\n"
+	"Exit status: 0 all were acknowledged, 1 one was not and the rest was not sent, 2 wrong\n"
+	"command line.\n";
 
 struct produce {
 	struct client client;
-	const char *topic, *tag, *key;
+	const char *namesrv, *topic, *tag, *key;
+	int64_t count;
 	bool quiet;
 	struct client_queue *queues;
 	uint32_t n_queues;
@@ -84,8 +89,12 @@ static int produce_one(struct produce *p, struct mosaic_slice body, struct mosai
 	struct sending s = { .call.done = on_sent };
 	struct call_writer cw;
 	struct peer *peer;
-	size_t text = strlen(p->topic) + (p->tag ? strlen(p->tag) : 0) + (p->key ? strlen(p->key) : 0);
+	size_t text = strlen(p->topic) + (p->tag ? strlen(p->tag) : 0) +
+		      (p->key ? strlen(p->key) : 0);
 	s.call.data = &s;
+	if (body.len > BODY_MAX)
+		return err_set(err, MOSAIC_E_INVAL, "a message of %zu bytes: %u are the most",
+			       body.len, BODY_MAX);
 	int rc = client_peer(&p->client, q->address, &peer, err);
 	if (rc != 0)
 		return rc;
@@ -128,8 +137,8 @@ static int produce_route(struct produce *p, struct mosaic_error *err)
 	}
 	if (rc == 0 && p->n_queues == 0)
 		rc = err_set(err, MOSAIC_E_NOTFOUND,
-			     "topic %s has no route at %s, and no broker there makes topics by itself",
-			     p->topic, p->client.namesrv);
+			     "no broker of NameServer %s has topic %s, and none of them makes "
+			     "topics (autoCreateTopic)", p->client.namesrv, p->topic);
 	return rc;
 }
 
@@ -149,46 +158,68 @@ static int produce_lines(struct produce *p, struct mosaic_error *err)
 	return rc;
 }
 
+static const struct option options[] = {
+	{ "namesrv", required_argument, NULL, 'n' }, { "tag", required_argument, NULL, 't' },
+	{ "key", required_argument, NULL, 'k' },     { "count", required_argument, NULL, 'c' },
+	{ "quiet", no_argument, NULL, 'q' },         { "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 }
+};
+
+/* A negative result means go on, else it is the exit status. */
+static int parse(int argc, char **argv, struct produce *p)
+{
+	int o;
+	while ((o = getopt_long(argc, argv, "n:t:k:c:qh", options, NULL)) != -1) {
+		switch (o) {
+		case 'n': p->namesrv = optarg; break;
+		case 't': p->tag = optarg; break;
+		case 'k': p->key = optarg; break;
+		case 'q': p->quiet = true; break;
+		case 'c':
+			if (!parse_count(optarg, &p->count))
+				return usage_error(argv[0], "--count must be 1 or more, not \"%s\"",
+						   optarg);
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return usage_error(argv[0], NULL);
+		}
+	}
+	if (!is_host_port(p->namesrv))
+		return usage_error(argv[0], "--namesrv must be HOST:PORT, not \"%s\"", p->namesrv);
+	if (optind >= argc)
+		return usage_error(argv[0], "to which TOPIC?");
+	if (argc - optind == 1 && p->count > 1)
+		return usage_error(argv[0], "--count needs a MESSAGE: standard input is read once");
+	return -1;
+}
+
+/* Without messages: the lines of standard input. */
+static int produce_all(struct produce *p, char **messages, struct mosaic_error *err)
+{
+	int rc = produce_route(p, err);
+	if (rc == 0 && !messages[0])
+		rc = produce_lines(p, err);
+	for (int64_t round = 0; rc == 0 && messages[0] && round < p->count; round++)
+		for (char **m = messages; rc == 0 && *m; m++)
+			rc = produce_one(p, slice_str(*m), err);
+	return rc;
+}
+
 int cmd_produce(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "namesrv", required_argument, NULL, 'n' }, { "tag", required_argument, NULL, 't' },
-		{ "key", required_argument, NULL, 'k' },     { "count", required_argument, NULL, 'c' },
-		{ "quiet", no_argument, NULL, 'q' },         { "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 }
-	};
-	struct produce p = { .quiet = false };
+	struct produce p = { .namesrv = "127.0.0.1:9876", .count = 1 };
 	struct mosaic_error err = ERR_INIT;
-	const char *namesrv = "127.0.0.1:9876";
-	int64_t count = 1;
-	int c;
-	while ((c = getopt_long(argc, argv, "n:t:k:c:qh", options, NULL)) != -1) {
-		if (c == 'n')
-			namesrv = optarg;
-		else if (c == 't')
-			p.tag = optarg;
-		else if (c == 'k')
-			p.key = optarg;
-		else if (c == 'c' && num_parse_i64(slice_str(optarg), &count) == 0)
-			continue;
-		else if (c == 'q')
-			p.quiet = true;
-		else
-			return fputs(usage, c == 'h' ? stdout : stderr), c == 'h' ? 0 : 2;
-	}
-	if (optind >= argc)
-		return fputs(usage, stderr), 2;
-	p.topic = argv[optind++];
-	p.queues = calloc(CLIENT_QUEUES_MAX, sizeof(*p.queues));
-	int rc = client_open(&p.client, namesrv, &err);
+	int rc = parse(argc, argv, &p);
+	if (rc >= 0)
+		return rc;
+	p.topic = argv[optind];
+	p.queues = mem_alloc(CLIENT_QUEUES_MAX * sizeof(*p.queues));
+	rc = client_open(&p.client, p.namesrv, &err);
 	if (rc == 0)
-		rc = produce_route(&p, &err);
-	for (int64_t round = 0; rc == 0 && round < count; round++) {
-		if (optind >= argc)
-			rc = produce_lines(&p, &err);
-		for (int i = optind; rc == 0 && i < argc; i++)
-			rc = produce_one(&p, slice_str(argv[i]), &err);
-	}
+		rc = produce_all(&p, argv + optind + 1, &err);
 	client_close(&p.client);
 	free(p.queues);
 	if (rc != 0)

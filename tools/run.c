@@ -13,10 +13,11 @@
 
 static const char usage[] =
 	"usage: mosaic run [FILE] [options]\n"
-	"Runs NameServer and broker as FILE says; without FILE both, with defaults.\n"
-	"  --plugins DIR      look for plugins here first (may be repeated)\n"
-	"  --log-level LEVEL  error, warn, info or debug\n"
-	"See `mosaic check FILE` for what a file is made of, `mosaic plugins schema` for its shape.\n";
+	"Runs NameServer and broker as FILE says; without FILE both, with data in ./mosaic-data.\n"
+	"  --plugins DIR      look for plugins here, not beside the program (may be repeated)\n"
+	"  --log-level LEVEL  error, warn, info or debug; else what FILE says\n"
+	"`mosaic plugins reference` says what may stand in FILE, `mosaic check FILE` checks it.\n"
+	"Exit status: 0 stopped by SIGINT or SIGTERM, 1 did not work, 2 wrong command line.\n";
 
 /* "0.0.0.0:0" with the port that was bound. */
 static void print_address(const char *listen, uint32_t port)
@@ -73,7 +74,8 @@ static void on_ready(void *ctx, const struct node_ports *ports)
 		print_place(&c->brokers[i].store);
 	}
 	if (c->n_brokers == 0)
-		printf("%s (KV config)", c->namesrv.kv_config ? c->namesrv.kv_config : "memory only");
+		printf("%s (KV config)",
+		       c->namesrv.kv_config ? c->namesrv.kv_config : "memory only");
 	printf("\nan ack survives: ");
 	for (uint32_t i = 0; i < c->n_brokers; i++) {
 		printf("%s", i ? " | " : "");
@@ -83,23 +85,24 @@ static void on_ready(void *ctx, const struct node_ports *ports)
 	fflush(stdout);
 }
 
-static int run(const char *file, struct plugins *plugins, const char *level_text)
+/* level: NULL for the file's. */
+static int run(const char *file, struct plugins *plugins, const uint32_t *level)
 {
 	struct problems problems = PROBLEMS_INIT;
 	struct mosaic_error err = ERR_INIT;
 	struct config *config = NULL;
 	struct logger logger;
-	uint32_t level;
 	int rc = tools_load(file, plugins, &config, &problems);
 	if (rc != 0) {
-		fputs(problems_text(&problems), stderr);
+		fprintf(stderr, "%smosaic run: %u problem%s, nothing was started\n",
+			problems_text(&problems), problems.count, problems.count == 1 ? "" : "s");
 		problems_free(&problems);
 		return 1;
 	}
 	logger_init(&logger, STDERR_FILENO);
 	logger_set_level(&logger, config->log_level);
-	if (level_text != NULL && logger_parse_level(level_text, &level) == 0)
-		logger_set_level(&logger, level);
+	if (level)
+		logger_set_level(&logger, *level);
 	struct node_hooks hooks = { .ctx = config, .ready = on_ready };
 	rc = node_run(config, &logger, &hooks, &err);
 	if (rc != 0)
@@ -109,34 +112,48 @@ static int run(const char *file, struct plugins *plugins, const char *level_text
 	return rc == 0 ? 0 : 1;
 }
 
-int cmd_run(int argc, char **argv)
+/* A negative result means go on, else it is the exit status. */
+static int parse(int argc, char **argv, struct plugins *plugins, uint32_t *level, bool *has_level)
 {
 	static const struct option options[] = { { "plugins", required_argument, NULL, 'p' },
 						 { "log-level", required_argument, NULL, 'l' },
 						 { "help", no_argument, NULL, 'h' },
 						 { NULL, 0, NULL, 0 } };
-	struct plugins *plugins = tools_plugins();
 	struct mosaic_error err = ERR_INIT;
-	const char *level = NULL;
-	uint32_t parsed;
-	int o, rc = -1;
-	while (rc < 0 && (o = getopt_long(argc, argv, "p:l:h", options, NULL)) != -1) {
-		if (o == 'l' && logger_parse_level(optarg, &parsed) == 0)
-			level = optarg;
-		else if (o == 'p' && plugins_add_folder(plugins, optarg, &err) == 0)
-			continue;
-		else
-			rc = o == 'h' ? 0 : 2;
+	int o;
+	while ((o = getopt_long(argc, argv, "p:l:h", options, NULL)) != -1) {
+		switch (o) {
+		case 'p':
+			if (plugins_add_folder(plugins, optarg, &err) != 0)
+				return usage_error(argv[0], "--plugins %s", err.text);
+			break;
+		case 'l':
+			if (logger_parse_level(optarg, level) != 0)
+				return usage_error(argv[0], "--log-level must be error, warn, info "
+						   "or debug, not \"%s\"", optarg);
+			*has_level = true;
+			break;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return usage_error(argv[0], NULL);
+		}
 	}
-	if (rc < 0 && argc - optind > 1)
-		rc = 2;
-	if (rc >= 0) {
-		if (err.text[0] != 0)
-			fprintf(stderr, "mosaic run: %s\n", err.text);
-		fputs(usage, rc == 0 ? stdout : stderr);
-	} else {
-		rc = run(optind < argc ? argv[optind] : NULL, plugins, level);
-	}
+	if (argc - optind > 1)
+		return usage_error(argv[0], "one FILE, please: \"%s\" is a second one",
+				   argv[optind + 1]);
+	return -1;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct plugins *plugins = tools_plugins();
+	bool has_level = false;
+	uint32_t level;
+	int rc = parse(argc, argv, plugins, &level, &has_level);
+	if (rc < 0)
+		rc = run(argv[optind], plugins, has_level ? &level : NULL);
 	plugins_destroy(&plugins);
 	return rc;
 }

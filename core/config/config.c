@@ -78,7 +78,8 @@ static void find_roles(struct load *l, bool has_namesrv, bool has_broker)
 		problems_add(l->problems, "broker", "is there, but not among the roles");
 }
 
-static void find_folders(struct load *l)
+/* false: no plugin can be found anywhere, and each place for one would say so again. */
+static bool find_folders(struct load *l)
 {
 	const struct value_list *path = &l->config->plugin_path;
 	struct mosaic_error err = ERR_INIT;
@@ -91,6 +92,12 @@ static void find_folders(struct load *l)
 	}
 	if (path->count == 0 && plugins_n_folders(l->plugins) == 0)
 		plugins_add_default_folders(l->plugins);
+	if (!plugins_is_empty(l->plugins))
+		return true;
+	if (path->count == 0)
+		problems_add(l->problems, "plugins.path", "must name the folder of the plugins: "
+			     "neither plugins nor ../lib/mosaic/plugins is beside the program");
+	return false;
 }
 
 static void load_top(struct load *l, const json_t *root)
@@ -108,7 +115,8 @@ static void load_top(struct load *l, const json_t *root)
 	if (plugins)
 		load_table(l, &config_plugins, l->config, plugins, "plugins");
 	find_roles(l, namesrv, one || many);
-	find_folders(l);
+	if (!find_folders(l))
+		return;
 	if (has_role(l->config, "namesrv"))
 		load_namesrv(l, namesrv);
 	if (has_role(l->config, "broker"))
@@ -156,13 +164,13 @@ static int read_file(const char *file, struct buf *out, struct problems *problem
 	size_t n;
 
 	if (!f) {
-		problems_add(problems, "", "%s: %s", file, strerror(errno));
+		problems_add(problems, "", "cannot read %s: %s", file, strerror(errno));
 		return MOSAIC_E_NOTFOUND;
 	}
 	while ((n = fread(buf_room(out, 65536), 1, 65536, f)) > 0 && out->len <= CONFIG_FILE_MAX)
 		out->len += n;
 	if (ferror(f))
-		problems_add(problems, "", "%s: %s", file, strerror(errno));
+		problems_add(problems, "", "cannot read %s: %s", file, strerror(errno));
 	else if (out->len > CONFIG_FILE_MAX)
 		problems_add(problems, "", "%s: is larger than %u bytes", file, CONFIG_FILE_MAX);
 	fclose(f);

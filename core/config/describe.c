@@ -227,8 +227,9 @@ static json_t *broker_schema(struct plugins *plugins)
 		const struct config_slot *slot = &config_slots[i];
 
 		json_object_set_new(properties, slot->name,
-				    slot_schema(plugins, slot->kind, slot->kind == MOSAIC_TRANSPORT ?
-						&config_transport : NULL,
+				    slot_schema(plugins, slot->kind,
+						slot->kind == MOSAIC_TRANSPORT ? &config_transport
+									       : NULL,
 						slot->summary));
 	}
 	return closed_object(properties);

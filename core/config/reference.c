@@ -6,24 +6,25 @@
 
 static const char intro[] =
 	"# Configuration\n\n"
-	"<!-- Written by `mosaic plugins reference`; a test compares. Change the tables, not this. -->\n\n"
-	"A configuration is one JSON file. Every key may be left out: `{}` is a NameServer and a broker in\n"
-	"one process. Unknown keys and wrong values are errors; `mosaic check FILE` tells all of them at\n"
-	"once, with their lines. `mosaic plugins schema` prints the same as JSON Schema, for editors.\n\n"
+	"<!-- Written by `mosaic plugins reference`; a test compares. Change the tables. -->\n\n"
+	"A configuration is one JSON file. Every key may be left out: `{}` is a NameServer and a\n"
+	"broker in one process. Unknown keys and wrong values are errors; `mosaic check FILE`\n"
+	"tells all of them at once, with their lines. `mosaic plugins schema` prints the same as\n"
+	"JSON Schema, for editors.\n\n"
 	"| type | is written as |\n|---|---|\n"
 	"| bool | `true` or `false` |\n"
 	"| integer | a number |\n"
 	"| size | bytes as a number, or `\"64KiB\"`, `\"4MiB\"`, `\"1GiB\"` |\n"
 	"| duration | `\"500ms\"`, `\"10s\"`, `\"5m\"`, `\"72h\"`, `\"3d\"` |\n"
 	"| string, choice | a text |\n"
-	"| address | `\"host:port\"` or `\"[v6]:port\"`; where one listens, port 0 is any free one |\n"
+	"| address | `\"host:port\"`, `\"[v6]:port\"`; to listen at port 0 means any free one |\n"
 	"| list | an array of texts |\n"
 	"| object | a section of its own, below |\n";
 
-/* A cell of a table: `|` would end it. */
+/* A cell of a table, which `|` would end; a full stop at the end is left out. */
 static void print_cell(const char *text, struct buf *out)
 {
-	for (; *text; text++)
+	for (; *text && strcmp(text, ".") != 0; text++)
 		buf_printf(out, *text == '|' ? "\\%c" : "%c", *text);
 }
 
@@ -36,12 +37,19 @@ static void print_code(const char *text, struct buf *out)
 	buf_append_byte(out, '`');
 }
 
+static bool is_zero(const char *bound)
+{
+	return bound[strcspn(bound, "123456789")] == '\0';
+}
+
 static void print_range(const struct mosaic_option *o, struct buf *out)
 {
 	if (o->choices)
 		print_code(o->choices, out);
-	else if (o->min || o->max)
-		buf_printf(out, "%s to %s", o->min ? o->min : "0", o->max ? o->max : "any");
+	else if (o->max)
+		buf_printf(out, "%s to %s", o->min ? o->min : "0", o->max);
+	else if (o->min && !is_zero(o->min))
+		buf_printf(out, "%s and more", o->min);
 }
 
 static void print_row(const struct mosaic_option *o, struct buf *out)
@@ -62,21 +70,25 @@ static void print_row(const struct mosaic_option *o, struct buf *out)
 	buf_append_str(out, " |\n");
 }
 
-static void print_options(const struct mosaic_option *options, uint32_t n, struct buf *out)
+/* hidden: an option that is not for the file, or NULL. */
+static void print_options(const struct mosaic_option *options, uint32_t n, const char *hidden,
+			  struct buf *out)
 {
 	if (n == 0) {
 		buf_append_str(out, "\nNo options.\n");
 		return;
 	}
-	buf_append_str(out, "\n| option | type | default | range | meaning |\n|---|---|---|---|---|\n");
+	buf_append_str(out, "\n| option | type | default | range | meaning |\n"
+			    "|---|---|---|---|---|\n");
 	for (uint32_t i = 0; i < n; i++)
-		print_row(&options[i], out);
+		if (!hidden || strcmp(options[i].name, hidden) != 0)
+			print_row(&options[i], out);
 }
 
 static void print_section(const char *title, const struct config_table *t, struct buf *out)
 {
 	buf_printf(out, "\n## %s\n", title);
-	print_options(t->options, t->n, out);
+	print_options(t->options, t->n, NULL, out);
 }
 
 struct chapter {
@@ -87,7 +99,7 @@ struct chapter {
 
 static void print_caps(const struct mosaic_plugin *desc, struct buf *out)
 {
-	const char *between = "";
+	const char *between = "Offers: ";
 
 	for (uint32_t i = 0; i < 64; i++) {
 		uint64_t bit = UINT64_C(1) << i;
@@ -97,7 +109,7 @@ static void print_caps(const struct mosaic_plugin *desc, struct buf *out)
 		buf_printf(out, "%s%s", between, plugin_cap_text(desc->kind, bit));
 		between = "; ";
 	}
-	if (between[0])
+	if (strcmp(between, "; ") == 0)
 		buf_append_str(out, ".\n");
 }
 
@@ -111,11 +123,14 @@ static void print_plugin(void *ctx, const char *name, const char *file)
 	(void)file;
 	if (plugins_find(c->plugins, name, c->kind, &plugin, &err) != 0)
 		return; /* of another kind */
-	buf_printf(c->out, "\n### %s%s\n\n%s.\n", name,
-		   fallback && strcmp(fallback, name) == 0 ? " (default)" : "",
-		   plugin->desc.summary);
+	buf_printf(c->out, "\n### %s%s\n\n", name,
+		   fallback && strcmp(fallback, name) == 0 ? " (default)" : "");
+	print_cell(plugin->desc.summary, c->out);
+	buf_append_str(c->out, ".\n");
 	print_caps(&plugin->desc, c->out);
-	print_options(plugin->desc.options, plugin->desc.n_options, c->out);
+	/* The core's "listen" fills a transport's own. */
+	print_options(plugin->desc.options, plugin->desc.n_options,
+		      c->kind == MOSAIC_TRANSPORT ? "listen" : NULL, c->out);
 }
 
 static void print_chapter(struct plugins *plugins, const struct config_slot *slot, struct buf *out)
@@ -127,7 +142,7 @@ static void print_chapter(struct plugins *plugins, const struct config_slot *slo
 		   slot->may_be_empty ? "; may be left out, then there is none" : "");
 	if (slot->kind == MOSAIC_TRANSPORT) {
 		buf_append_str(out, " Beside the plugin's options, for a broker only:\n");
-		print_options(config_transport.options, config_transport.n, out);
+		print_options(config_transport.options, config_transport.n, NULL, out);
 	} else {
 		buf_append_byte(out, '\n');
 	}

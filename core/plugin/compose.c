@@ -69,8 +69,8 @@ void compose_check(const struct composition *c, const char *where, struct proble
 			     "messages from the master");
 }
 
-/* "about the last 10s of messages": the option that bounds for how long acknowledged data is at risk;
- * "about", because the sync that begins then takes its time. */
+/* "about the last 10s of messages", by the option that bounds for how long acknowledged data is at
+ * risk; "about", because the sync that begins then takes its time. */
 static void print_exposure(const struct plugin_instance *flush, struct buf *out)
 {
 	const struct mosaic_plugin *desc = &flush->plugin->desc;

@@ -98,6 +98,11 @@ uint32_t plugins_n_folders(const struct plugins *p)
 	return p->n_folders;
 }
 
+bool plugins_is_empty(const struct plugins *p)
+{
+	return p->n_folders == 0 && p->n_builtins == 0;
+}
+
 void plugins_set_default(struct plugins *p, uint32_t kind, const char *name)
 {
 	ASSERT(kind <= MOSAIC_KIND_MAX);

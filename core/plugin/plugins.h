@@ -27,6 +27,8 @@ NODISCARD int plugins_add_folder(struct plugins *plugins, const char *folder,
 /* plugins/ beside the running program and ../lib/mosaic/plugins, those of them that exist. */
 void plugins_add_default_folders(struct plugins *plugins);
 uint32_t plugins_n_folders(const struct plugins *plugins);
+/* Nothing is built in and there is no folder: no name can be found. */
+bool plugins_is_empty(const struct plugins *plugins);
 
 /* The plugin of a kind where the configuration names none. The program decides it; the name is
  * borrowed. NULL when nothing was decided. */

@@ -302,7 +302,7 @@ static void a_file_is_bounded_and_must_be_there(void **state)
 	assert_true(config_load_file("/no/such.json", f->fakes->plugins, &f->config,
 				     &f->problems) < 0);
 	assert_string_equal(problems_text(&f->problems),
-			    "/no/such.json: No such file or directory\n");
+			    "cannot read /no/such.json: No such file or directory\n");
 	problems_free(&f->problems);
 	assert_int_equal(ftruncate(fd, CONFIG_FILE_MAX + 1), 0);
 	assert_true(config_load_file(name, f->fakes->plugins, &f->config, &f->problems) < 0);
