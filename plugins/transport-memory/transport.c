@@ -3,8 +3,8 @@
  * (mosaic/draft/network.h). Nothing but host services, so a whole cluster runs in one thread.
  *
  * Happy path: listen -> accepted -> received bytes are cut into frames (input.c) -> frame()... ->
- * burst_end() -> the core reserves, commits and sends spans -> the end of the turn, a posted request,
- * gives each connection's output to the network in one piece (output.c). Ends: conn.c.
+ * burst_end() -> the core reserves, commits and sends spans -> the end of the turn, a posted
+ * request, gives each connection's output to the network in one piece (output.c). Ends: conn.c.
  *
  * Failure modes: a host without the network (listen and connect say so); a peer that sends nonsense
  * is closed; a peer that takes nothing is not read from; a connection that breaks ends once.

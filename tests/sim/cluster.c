@@ -14,10 +14,7 @@ extern const struct mosaic_plugin mosaic_plugin_transport_memory, mosaic_plugin_
 
 /* ---- plugins ---- */
 
-/*
- * A store that says "synced" without doing it: what a disk with a lying cache does. The simulator must
- * find that out.
- */
+/* A store that says "synced" without doing it, as a disk with a lying cache does. */
 static int32_t lying_sync(struct mosaic_stream *stream, struct mosaic_sync *req)
 {
 	/* The store's own queue of operations keeps the order: a trim of nothing ends as a sync. */
@@ -57,10 +54,12 @@ void cluster_plugins_fini(struct cluster_plugins *p)
 static void set_option(struct plugin_instance *p, const char *name, const char *value)
 {
 	const struct mosaic_plugin *desc = &p->plugin->desc;
+	const struct mosaic_option *o = desc->options;
 
-	for (uint32_t i = 0; i < desc->n_options; i++)
-		if (strcmp(desc->options[i].name, name) == 0)
-			ASSERT(value_set(&desc->options[i], slice_str(value), p->options, NULL) == 0);
+	while (strcmp(o->name, name) != 0)
+		o++;
+	ASSERT(o < desc->options + desc->n_options);
+	ASSERT(value_set(o, slice_str(value), p->options, NULL) == 0);
 }
 
 /* ---- life of a member ---- */

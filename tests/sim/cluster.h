@@ -60,7 +60,8 @@ void cluster_plugins_init(struct cluster_plugins *p);
 void cluster_plugins_fini(struct cluster_plugins *p);
 
 /* Everything starts within a second. */
-void cluster_init(struct cluster *c, uint64_t seed, const struct cluster_config *config, bool verbose);
+void cluster_init(struct cluster *c, uint64_t seed, const struct cluster_config *config,
+		  bool verbose);
 void cluster_fini(struct cluster *c);
 
 void member_start_in(struct member *m, uint64_t ns);

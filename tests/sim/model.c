@@ -87,8 +87,10 @@ static void bind(struct model *m, uint32_t id, uint32_t broker, uint32_t queue, 
 
 	if (s->id != 0 && s->id != id)
 		sim_fail(m->sim,
-			 "broker %u queue %u offset %" PRId64 ": message %u was there%s, now %u is %s",
-			 broker, queue, offset, s->id, s->is_acked ? ", acknowledged" : "", id, how);
+			 "broker %u queue %u offset %" PRId64
+			 ": message %u was there%s, now %u is %s",
+			 broker, queue, offset, s->id, s->is_acked ? ", acknowledged" : "", id,
+			 how);
 	else if (msg->offset >= 0 && !msg->is_delayed &&
 		 (msg->broker != broker || msg->queue != queue || msg->offset != offset))
 		sim_fail(m->sim,
@@ -207,12 +209,14 @@ void model_commit_read(struct model *m, uint32_t broker, uint32_t queue, int64_t
 
 	if (offset < floor)
 		sim_fail(m->sim,
-			 "broker %u queue %u: offset %" PRId64 " was committed and saved, now it is %"
-			 PRId64, broker, queue, floor, offset);
+			 "broker %u queue %u: offset %" PRId64
+			 " was committed and saved, now it is %" PRId64,
+			 broker, queue, floor, offset);
 	if (offset > q->most && offset > 0)
 		sim_fail(m->sim,
-			 "broker %u queue %u: offset %" PRId64 " was never committed, the most was %"
-			 PRId64, broker, queue, offset, q->most);
+			 "broker %u queue %u: offset %" PRId64
+			 " was never committed, the most was %" PRId64,
+			 broker, queue, offset, q->most);
 }
 
 /* ---- faults ---- */

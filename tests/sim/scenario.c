@@ -1,6 +1,6 @@
 /*
- * Every run: start -> faults, drawn one after the other -> everything is repaired -> the cluster must
- * come together in bounded time -> all that was promised is looked at -> a clean stop.
+ * Every run: start -> faults, drawn one after the other -> everything is repaired -> the cluster
+ * must come together in bounded time -> all that was promised is looked at -> a clean stop.
  */
 #include "sim/scenario.h"
 #include "sim/simheap.h"
@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A registration is tried again after 30 s at most, plus dialling and its own time limit; a connection
- * that died in silence is found by whoever writes to it, or after 120 s without a byte (then the
- * NameServer has long forgotten the broker: it registers each 30 s). */
+/* A registration is tried again after 30 s at most, plus dialling and its own time limit; a
+ * connection that died in silence is found by who writes to it, or after 120 s without a byte. */
 #define CONVERGE_NS (150 * SECOND_NS)
 #define SILENCE_NS (125 * SECOND_NS) /* RouteInfoManager: 120 s, looked at each 5 s */
 #define DISAPPEAR_NS (2 * SECOND_NS) /* a connection that was closed or reset */
@@ -116,7 +115,8 @@ static void check_contents(struct cluster *c)
 		sim_fail(&c->sim, "%u queues cannot be read", c->clients[0].n_audits);
 	uint32_t id = model_undelivered(&c->model);
 	if (id != 0)
-		sim_fail(&c->sim, "message %u was acknowledged, is due and was never delivered", id);
+		sim_fail(&c->sim, "message %u was acknowledged, is due and was never delivered",
+			 id);
 }
 
 static void check_stopping(struct cluster *c)
@@ -181,7 +181,8 @@ static void pause_one(struct cluster *c)
 {
 	struct sim *s = &c->sim;
 	struct sim_node *n = &s->nodes[sim_below(s, s->n_nodes)];
-	uint64_t ns = sim_between(s, 100 * MS_NS, sim_chance(s, 4) ? 12 * SECOND_NS : 2 * SECOND_NS);
+	uint64_t most = sim_chance(s, 4) ? 12 * SECOND_NS : 2 * SECOND_NS;
+	uint64_t ns = sim_between(s, 100 * MS_NS, most);
 
 	sim_say(s, "%s stands still for %.3f s", n->name, (double)ns / 1e9);
 	sim_node_pause(n, ns);
@@ -303,8 +304,8 @@ static bool is_named(struct cluster *c, struct client *client, uint32_t broker, 
 }
 
 /*
- * A broker dies, loses power, or is cut off from some or all NameServers; those must forget it within
- * the bound, and learn of it again when it is back.
+ * A broker dies, loses power, or is cut off from some or all NameServers; those must forget it
+ * within the bound, and learn of it again when it is back.
  */
 static void run_dead(struct cluster *c, const struct scenario *sc)
 {

@@ -1,6 +1,6 @@
 /*
- * sim: runs scenarios by seed. A failure prints scenario, seed and the last events; the same seed runs
- * the same way again.
+ * sim: runs scenarios by seed. A failure prints scenario, seed and the last events; the same seed
+ * runs the same way again.
  */
 #include "base/num.h"
 #include "sim/scenario.h"
@@ -58,15 +58,16 @@ static void run_one(struct options *o, const struct scenario *sc, uint64_t seed,
 	if (again.trace == r.trace && again.n_events == r.n_events)
 		return;
 	t->failed++;
-	printf("FAILED: %s seed %" PRIu64 ": %" PRIu64 " events and trace %016" PRIx64 ", then %" PRIu64
-	       " and %016" PRIx64 "\n", sc->name, seed, r.n_events, r.trace, again.n_events,
-	       again.trace);
+	printf("FAILED: %s seed %" PRIu64 ": %" PRIu64 " events and trace %016" PRIx64
+	       ", then %" PRIu64 " and %016" PRIx64 "\n",
+	       sc->name, seed, r.n_events, r.trace, again.n_events, again.trace);
 }
 
 static void print_totals(const char *name, const struct totals *t)
 {
-	printf("%-14s %4u runs, %u failed: %" PRIu64 " events; sends ok %" PRIu64 ", refused %" PRIu64
-	       ", unknown %" PRIu64 "; read %" PRIu64 ", commits %" PRIu64 "\n",
+	printf("%-14s %4u runs, %u failed: %" PRIu64 " events; sends ok %" PRIu64
+	       ", refused %" PRIu64 ", unknown %" PRIu64 "; read %" PRIu64 ", commits %" PRIu64
+	       "\n",
 	       name, t->runs, t->failed, t->events, t->ok, t->refused, t->unknown, t->seen,
 	       t->commits);
 	fflush(stdout);
@@ -140,7 +141,8 @@ static uint32_t run_all(struct options *o)
 		}
 		for (int64_t k = 0; k < o->runs; k++)
 			run_one(o, sc, (uint64_t)(o->seed + k), &t);
-		print_totals(sc->name, &t);
+		if (t.runs > 0)
+			print_totals(sc->name, &t);
 		failed += t.failed;
 	}
 	return failed;

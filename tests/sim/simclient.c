@@ -1,6 +1,6 @@
 /*
- * Everything a client does is an op: get a connection, send one request, handle the answer. It ends in
- * exactly one of: answered (the code), refused (it never left), unknown.
+ * Everything a client does is an op: get a connection, send one request, handle the answer. It ends
+ * in exactly one of: answered (the code), refused (it never left), unknown.
  */
 #include "sim/simclient.h"
 #include "base/bytes.h"
@@ -83,6 +83,8 @@ static void put_queue(struct call_writer *cw, const struct op *op)
 
 static void put_send(struct call_writer *cw, const struct op *op)
 {
+	static const char *const props[] = { "TAGS\1tag\2", "DELAY\1" "1\2", "DELAY\1" "2\2" };
+
 	header_put_str(&cw->w, "a", "SimProducer");
 	header_put_str(&cw->w, "b", CLIENT_TOPIC);
 	header_put_str(&cw->w, "c", "TBW102");
@@ -91,10 +93,7 @@ static void put_send(struct call_writer *cw, const struct op *op)
 	header_put_str(&cw->w, "f", "0");
 	header_put_i64(&cw->w, "g", (int64_t)host_wall_ms(op->client->host));
 	header_put_str(&cw->w, "h", "0");
-	if (op->delay_level > 0)
-		header_put_str(&cw->w, "i", op->delay_level == 1 ? "DELAY\1" "1\2" : "DELAY\1" "2\2");
-	else
-		header_put_str(&cw->w, "i", "TAGS\1tag\2");
+	header_put_str(&cw->w, "i", props[op->delay_level]);
 	header_put_str(&cw->w, "j", "0");
 	if (op->code == REQ_SEND_BATCH_MESSAGE)
 		header_put_str(&cw->w, "m", "true");
@@ -131,7 +130,8 @@ static uint32_t write_body(struct op *op, uint8_t *body)
 	if (op->code == REQ_SEND_MESSAGE_V2)
 		return write_one(op->client, op->id, BODY_MAX, body);
 	for (uint32_t i = 0; i < op->n_ids; i++) {
-		uint32_t len = write_one(op->client, op->id + i, BODY_MAX / BATCH_MAX - 32, at + 20);
+		uint32_t most = BODY_MAX / BATCH_MAX - 32;
+		uint32_t len = write_one(op->client, op->id + i, most, at + 20);
 
 		memset(at, 0, 20);
 		put_be32(at, 22 + len);
@@ -206,8 +206,8 @@ static uint32_t broker_index(struct mosaic_slice name)
 		       MODEL_BROKERS;
 }
 
-/* Brokers of a route, a bit each. What is taken is kept when a later route lacks it: real clients use
- * an old route for a while, too. */
+/* Brokers of a route, a bit each. What is taken is kept when a later route lacks it: real clients
+ * use an old route for a while, too. */
 static int64_t read_route(struct client *c, struct mosaic_slice body, bool take)
 {
 	json_t *root = json_read(body, NULL), *item;
@@ -267,8 +267,8 @@ static void ask_route(struct client *c, bool default_topic)
 	op_start(op);
 }
 
-/* Now and then the route of the default topic: so the topic comes to every broker, not only to those
- * that were there at the first send. */
+/* Now and then the route of the default topic: so the topic comes to every broker, not only to
+ * those that were there at the first send. */
 static void route_fired(struct mosaic_timer *timer)
 {
 	struct client *c = timer->data;

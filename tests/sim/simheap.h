@@ -1,7 +1,7 @@
 /*
  * Whose memory it is. The program is linked so that malloc, calloc, realloc, free and strdup come
  * here, and each block is noted with the node that was running. So a node can be killed between two
- * instructions: all that it held is freed at once, without any of its code. And what a node that was
+ * events: all that it held is freed at once, without any of its code. And what a node that was
  * stopped properly has left behind is a leak.
  */
 #ifndef SIM_SIMHEAP_H

@@ -1,7 +1,7 @@
 /*
- * A world with one clock: many nodes in one thread, each with its struct mosaic_host, over one queue
- * of events ordered by virtual time. What happens at the same time happens in an order drawn from
- * the seed. A node can be killed, paused and started again; its disk outlives it.
+ * A world with one clock: many nodes in one thread, each with its struct mosaic_host, over one
+ * queue of events ordered by virtual time. What happens at the same time happens in an order drawn
+ * from the seed. A node can be killed, paused and started again; its disk outlives it.
  */
 #ifndef SIM_SIMHOST_H
 #define SIM_SIMHOST_H
@@ -89,7 +89,7 @@ void sim_init(struct sim *s, uint64_t seed);
 void sim_fini(struct sim *s); /* every node is killed */
 uint64_t sim_random(struct sim *s);
 static inline uint64_t sim_below(struct sim *s, uint64_t n) { return sim_random(s) % n; }
-static inline bool sim_chance(struct sim *s, uint32_t one_in) { return sim_random(s) % one_in == 0; }
+static inline bool sim_chance(struct sim *s, uint32_t one_in) { return sim_below(s, one_in) == 0; }
 /* from <= x <= to */
 uint64_t sim_between(struct sim *s, uint64_t from, uint64_t to);
 
@@ -106,8 +106,8 @@ void sim_fail(struct sim *s, const char *format, ...) PRINTF_LIKE(2, 3);
 void sim_trace(struct sim *s, uint64_t value);
 void sim_print_lines(const struct sim *s);
 
-/* A node with address 10.0.0.<id>. It has no code of its own: whoever calls into code of a node does
- * so between sim_enter() and sim_leave(). */
+/* A node with address 10.0.0.<id>. It has no code of its own: whoever calls into code of a node
+ * does so between sim_enter() and sim_leave(). */
 struct sim_node *sim_node_add(struct sim *s, const char *name);
 struct sim_node *sim_enter(struct sim *s, struct sim_node *node); /* returns who ran before */
 void sim_leave(struct sim *s, struct sim_node *was);

@@ -534,8 +534,10 @@ static void net_send(struct mosaic_net_end *e, uint8_t *buffer, uint32_t len)
 	struct sim_node *was = sim_enter(s, NULL);
 
 	if (e->state == END_OPEN) {
-		uint32_t cut = len > 1 && sim_chance(s, 8) ? 1 + (uint32_t)sim_below(s, len - 1) : len;
+		uint32_t cut = len;
 
+		if (len > 1 && sim_chance(s, 8))
+			cut = 1 + (uint32_t)sim_below(s, len - 1);
 		flow_add(&e->out, CHUNK_DATA, buffer, cut);
 		if (cut < len)
 			flow_add(&e->out, CHUNK_DATA, buffer + cut, len - cut);

@@ -2,10 +2,10 @@
  * mosaic/draft/network.h - extension "mosaic.network.draft/1": a network without sockets.
  *
  * The host carries bytes between endpoints that are named "ip:port" and decides all that a real
- * network decides: how long bytes are under way, in what pieces they arrive, which links are cut and
- * when a connection breaks. Each direction of a connection is a stream as TCP's: bytes arrive in
- * order or the connection ends. The host owns what is under way, so that a node may die while its
- * last bytes still travel. Everything is [core].
+ * network decides: how long bytes are under way, in what pieces they arrive, which links are cut
+ * and when a connection breaks. Each direction of a connection is a stream as TCP's: bytes arrive
+ * in order or the connection ends. The host owns what is under way, so that a node may die while
+ * its last bytes still travel. Everything is [core].
  */
 #ifndef MOSAIC_DRAFT_NETWORK_H
 #define MOSAIC_DRAFT_NETWORK_H
@@ -36,7 +36,7 @@ struct mosaic_net_listener {
 	uint32_t port;       /* out */
 	uint32_t reserved0;
 	void *user;
-	/* Set *events and *end_user, or return negative to refuse: then nothing more is heard of it. */
+	/* Set *events and *end_user, or return negative to refuse: nothing more is heard of it. */
 	int32_t (*accepted)(void *user, struct mosaic_net_end *end,
 			    const struct mosaic_address *peer,
 			    const struct mosaic_net_events **events, void **end_user);
