@@ -175,6 +175,7 @@ int32_t tcp_connect(struct mosaic_transport *t, struct mosaic_connect *api)
 
 	if (t->close_req != NULL)
 		return tcp_error(api->error, MOSAIC_E_CLOSED, 0, "the transport closes");
+	tcp_start(t);
 	if (tcp_address_split(api->address, host, sizeof(host), &port) != 0)
 		return tcp_error(api->error, MOSAIC_E_INVAL, 0, "\"%s\" is no host:port",
 				 api->address != NULL ? api->address : "");

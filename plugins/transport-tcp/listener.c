@@ -156,6 +156,7 @@ int32_t tcp_listen(struct mosaic_transport *t, struct mosaic_listener *api,
 
 	if (t->close_req != NULL)
 		return tcp_error(error, MOSAIC_E_CLOSED, 0, "the transport closes");
+	tcp_start(t);
 	if (tcp_address_split(api->address, host, sizeof(host), &port) != 0 ||
 	    tcp_address_numeric(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, port,
 				&address) != 0)

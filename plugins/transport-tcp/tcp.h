@@ -72,6 +72,7 @@ struct mosaic_transport {
 	uv_prepare_t prepare;
 	struct mosaic_req nudge; /* keeps the loop turning while output is left over */
 	bool nudged;
+	bool is_started;
 	int spare_fd; /* given up for a moment to turn a connection away when descriptors are out */
 	struct tcp_limiter limiter;
 	struct mosaic_req *close_req;
@@ -159,6 +160,7 @@ void tcp_log(struct mosaic_transport *t, uint32_t level, const char *event, cons
 /* For what strangers cause. */
 void tcp_log_limited(struct mosaic_transport *t, uint32_t level, const char *event,
 		     const char *format, ...) __attribute__((format(printf, 4, 5)));
+void tcp_start(struct mosaic_transport *t);
 void tcp_handle_closed(struct mosaic_transport *t); /* one of n_handles */
 int32_t tcp_error(struct mosaic_error *error, int32_t code, int os_errno, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));

@@ -99,14 +99,25 @@ int32_t tcp_error(struct mosaic_error *error, int32_t code, int os_errno, const 
 
 static void start_idle_watch(struct mosaic_transport *t)
 {
-	for (uint32_t i = 0; i < IDLE_SLOTS; i++)
-		link_init(&t->idle[i]);
 	if (t->options.idle_ns == 0)
 		return;
 	/* Fine enough: a connection is closed about 1 / 16 of the idle time late at most. */
 	t->idle_tick_ms = t->options.idle_ns / 1000000 / (IDLE_SLOTS / 2) + 1;
 	t->idle_timer = (struct mosaic_timer){ .fire = tcp_idle_tick, .data = t };
 	t->host->timer_start(t->host, &t->idle_timer, t->idle_tick_ms * 1000000);
+}
+
+/* Until the first use nothing of the loop is taken: what was only created needs no close. */
+void tcp_start(struct mosaic_transport *t)
+{
+	if (t->is_started)
+		return;
+	t->is_started = true;
+	start_idle_watch(t);
+	uv_prepare_init(t->loop, &t->prepare);
+	uv_prepare_start(&t->prepare, tcp_output_turn);
+	uv_unref((uv_handle_t *)&t->prepare);
+	t->n_handles = 1;
 }
 
 static int32_t transport_create(const struct mosaic_host *host, const void *opts,
@@ -134,13 +145,10 @@ static int32_t transport_create(const struct mosaic_host *host, const void *opts
 	link_init(&t->flushing);
 	link_init(&t->listeners);
 	link_init(&t->dials);
-	start_idle_watch(t);
+	for (uint32_t i = 0; i < IDLE_SLOTS; i++)
+		link_init(&t->idle[i]);
 	t->flush_timer = (struct mosaic_timer){ .fire = tcp_flush_expired, .data = t };
 	t->nudge = (struct mosaic_req){ .done = tcp_output_nudged, .data = t };
-	uv_prepare_init(t->loop, &t->prepare);
-	uv_prepare_start(&t->prepare, tcp_output_turn);
-	uv_unref((uv_handle_t *)&t->prepare);
-	t->n_handles = 1;
 	t->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	*out = t;
 	return 0;
@@ -175,6 +183,7 @@ static int32_t transport_close(struct mosaic_transport *t, struct mosaic_req *re
 {
 	if (t->close_req != NULL)
 		return MOSAIC_E_INVAL;
+	tcp_start(t);
 	t->close_req = req;
 	while (!link_alone(&t->listeners))
 		tcp_unlisten(t, CONTAINER(t->listeners.next, struct tcp_listener, link)->api);
