@@ -285,7 +285,8 @@ static void send_wait_gate(struct sends *s, const struct send *send, const struc
 	w->phys_offset = sent->phys_offset;
 	w->ids = sent->ids.ptr ? slice_dup(sent->ids) : NULL;
 	w->uniq_len = sent->uniq.len <= UNIQ_INLINE ? (uint32_t)sent->uniq.len : 0;
-	memcpy(w->uniq, sent->uniq.ptr, w->uniq_len);
+	if (w->uniq_len > 0) /* a batch may have none */
+		memcpy(w->uniq, sent->uniq.ptr, w->uniq_len);
 	w->gate.done = send_acked;
 	gate_add(&b->log->gate, &w->gate, end);
 }

@@ -196,6 +196,15 @@ static void gone(struct member *m)
 	m->namesrv = NULL;
 }
 
+/* mosaic/draft/disk.h: after the crash the store is destroyed, for what it holds of the disk. */
+static void on_killed(void *owner)
+{
+	struct member *m = owner;
+
+	if (m->broker != NULL && m->broker->store != NULL)
+		m->store.plugin->ops.store.destroy(m->broker->store);
+}
+
 void member_kill(struct member *m, uint32_t how)
 {
 	if (m->state == MEMBER_DOWN)
@@ -269,6 +278,8 @@ static void member_init(struct cluster *c, struct member *m, const char *kind, u
 	snprintf(name, sizeof(name), "%s%u", kind, index);
 	*m = (struct member){ .cluster = c, .node = sim_node_add(s, name), .index = index,
 			      .is_broker = is_broker };
+	m->node->killed = on_killed;
+	m->node->owner = m;
 	m->event = (struct sim_event){ .fire = start_fired, .data = m, .kind = 's' };
 	member_start_in(m, sim_below(s, SECOND_NS));
 }

@@ -582,16 +582,23 @@ static void drop_events(struct sim_node *n)
 	n->posts = n->last_post = NULL;
 }
 
+static void node_die(struct sim_node *n, uint32_t how, uint64_t random)
+{
+	drop_events(n);
+	simnet_kill(n->sim->net, n, how);
+	if (n->disk.crash != NULL)
+		n->disk.crash(&n->disk, how, random);
+	if (n->killed != NULL)
+		n->killed(n->owner);
+	(void)heap_kill(n->id);
+}
+
 void sim_node_kill(struct sim_node *n, uint32_t how)
 {
 	struct sim *s = n->sim;
 
 	ASSERT(s->running == NULL);
-	drop_events(n);
-	simnet_kill(s->net, n, how);
-	if (n->disk.crash != NULL)
-		n->disk.crash(&n->disk, how, sim_random(s));
-	(void)heap_kill(n->id);
+	node_die(n, how, sim_random(s));
 	sim_node_resume(n);
 	n->is_on = how != MOSAIC_CRASH_POWER;
 }
@@ -641,11 +648,7 @@ void sim_fini(struct sim *s)
 {
 	(void)sim_enter(s, NULL);
 	for (uint32_t i = 0; i < s->n_nodes; i++) {
-		drop_events(&s->nodes[i]);
-		simnet_kill(s->net, &s->nodes[i], MOSAIC_CRASH_PROCESS);
-		if (s->nodes[i].disk.crash != NULL)
-			s->nodes[i].disk.crash(&s->nodes[i].disk, MOSAIC_CRASH_PROCESS, 0);
-		(void)heap_kill(s->nodes[i].id);
+		node_die(&s->nodes[i], MOSAIC_CRASH_PROCESS, 0);
 		if (s->nodes[i].disk.destroy != NULL)
 			s->nodes[i].disk.destroy(&s->nodes[i].disk);
 	}
