@@ -36,6 +36,29 @@ static void unknown_topic_is_made_with_the_queues_asked_for(void **state)
 	rig_close(&r);
 }
 
+static void first_message_waits_until_its_topic_is_saved(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_post(c, "Fresh", 0, "", "one");
+	rig_post(c, "Fresh", 0, "", "two"); /* does not overtake */
+	assert_non_null(topics_find(r.broker->topics, slice_str("Fresh")));
+	assert_int_equal(r.log->stats.records, 0);
+	assert_false(fake_conn_next(c, &f));
+	for (int64_t i = 0; i < 2; i++) {
+		f = rig_answer(&r, c);
+		assert_int_equal(f.header.code, RES_SUCCESS);
+		assert_int_equal(rig_i64(&f, "queueOffset"), i);
+	}
+	rig_post(c, "Fresh", 0, "", "three"); /* nothing to wait for */
+	assert_int_equal(r.log->stats.records, 3);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
 static void refusals_carry_rocketmqs_codes(void **state)
 {
 	struct rig r;
@@ -259,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(send_answers_with_id_queue_and_offset),
 		cmocka_unit_test(unknown_topic_is_made_with_the_queues_asked_for),
+		cmocka_unit_test(first_message_waits_until_its_topic_is_saved),
 		cmocka_unit_test(refusals_carry_rocketmqs_codes),
 		cmocka_unit_test(message_above_the_limit_is_illegal),
 		cmocka_unit_test(answer_waits_until_the_bytes_are_durable),
