@@ -50,11 +50,11 @@ static void take(struct load *l, const struct client *c, struct answer *a)
 bool load_run(struct load *l, struct client *c, uint64_t n, uint32_t window)
 {
 	uint8_t *body = calloc(1, l->body_bytes);
-	uint64_t under_way = 0, done = 0;
+	uint64_t done = 0;
 	bool is_open = true;
 
 	while (done < n && is_open) {
-		for (; under_way < window && under_way + done < n + window; under_way++) {
+		for (; l->under_way < window; l->under_way++) {
 			put64(body, l->next);
 			client_send(c, l->topic, (int)(l->next % LOAD_QUEUES), body, l->body_bytes);
 			l->next++;
@@ -66,7 +66,7 @@ bool load_run(struct load *l, struct client *c, uint64_t n, uint32_t window)
 		is_open = rc == 1;
 		if (is_open)
 			take(l, c, &a);
-		under_way--;
+		l->under_way--;
 		done++;
 	}
 	free(body);
@@ -81,6 +81,7 @@ void load_drain(struct load *l, struct client *c)
 	while ((rc = client_next(c, &a, WAIT_MS)) == 1)
 		take(l, c, &a);
 	assert_int_equal(rc, 0);
+	l->under_way = 0;
 }
 
 struct check {

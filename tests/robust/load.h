@@ -16,6 +16,7 @@ struct load {
 	uint64_t *acked[LOAD_QUEUES]; /* by offset: number + 1, or 0 */
 	int64_t size[LOAD_QUEUES];    /* of acked[] */
 	int64_t found[LOAD_QUEUES];   /* by the last load_check */
+	uint64_t under_way;	      /* sent on the connection, not answered yet */
 	size_t body_bytes;
 	int32_t refused;      /* code of the last refusal, 0: none */
 	char remark[256];     /* its text */
