@@ -41,6 +41,8 @@ struct opening {
 	struct broker_open_req *req;
 	struct log_open_req log;
 	struct docs_load_req docs;
+	struct mosaic_req step;
+	int docs_status;
 };
 
 struct closing {
@@ -136,11 +138,29 @@ static void open_start(struct opening *o)
 	opened(o, 0, NULL);
 }
 
+static void open_log_closed(struct mosaic_req *step)
+{
+	struct opening *o = step->data;
+	opened(o, o->docs_status, &o->docs.err);
+}
+
+/* The log is open already and has to be closed again; documents that cannot be read stay as they
+ * are. */
+static void open_give_up(struct opening *o, int status)
+{
+	o->docs_status = status;
+	o->step.done = open_log_closed;
+	o->step.data = o;
+	int rc = log_close(o->b->log, &o->step);
+	if (rc < 0)
+		open_log_closed(&o->step);
+}
+
 static void open_docs_loaded(struct mosaic_req *req)
 {
 	struct opening *o = req->data;
 	if (req->status != 0)
-		opened(o, req->status, &o->docs.err);
+		open_give_up(o, req->status);
 	else
 		open_start(o);
 }
@@ -157,7 +177,7 @@ static void open_log_opened(struct mosaic_req *req)
 	o->docs.err.struct_size = sizeof(o->docs.err);
 	int rc = docs_load(o->b->docs, &o->docs);
 	if (rc < 0)
-		opened(o, rc, &o->docs.err);
+		open_give_up(o, rc);
 }
 
 int broker_open(struct broker *b, struct broker_open_req *req)

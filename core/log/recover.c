@@ -266,6 +266,7 @@ static int record_at(struct recovery *r, uint64_t offset, struct message *m, uin
 				    &have);
 		if (rc != 0)
 			return rc;
+		r->is_blank = have < RECORD_BLANK_BYTES || get_be64(bytes) == 0;
 		*kind = record_decode(bytes, have, true, m, len);
 		if (*kind != MOSAIC_E_AGAIN)
 			break;
@@ -462,6 +463,9 @@ static void scan(struct recovery *r)
 static void cut_log(struct recovery *r)
 {
 	cursor_drop(&r->records);
+	if (r->at < r->info.end && !r->is_blank)
+		LOG_WARN(r->log->host, "log_cut", "at=%" PRIu64 " text=\"what follows is no whole "
+			 "record: half written, or damaged. It is dropped\"", r->at);
 	r->log->begin = r->info.begin;
 	r->log->end = r->at;
 	r->step = cut_queues;

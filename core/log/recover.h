@@ -44,6 +44,7 @@ struct recovery {
 	uint64_t units_from;  /* records from here on must have a unit */
 	uint64_t at;          /* where the scan is */
 	uint64_t whole_at;    /* a record that looked torn and is not */
+	bool is_blank;        /* nothing was ever written where record_at looked last */
 	uint64_t pause_at;    /* where it lets others run */
 	int64_t last_store_ms;
 	uint64_t last_unit_phys;

@@ -147,6 +147,8 @@ static void create_done(struct commit_log *log)
 				  "no room for the segment at %" PRIu64 " of %s/" LOG_FOLDER,
 				  ahead->create_start, store->options.dir);
 		log->is_full = true;
+		/* Who waits since E_AGAIN comes again and hears E_NOSPACE: refused, not forgotten. */
+		clog_tell_room(log, 0);
 		/* With nobody waiting it is asked again too, so that reserve() sees the change. */
 		clog_retry_later(log);
 		return;

@@ -132,6 +132,14 @@ static int32_t read_cold(struct queue *q, struct queue_file *file, uint64_t star
 	return MOSAIC_PENDING;
 }
 
+/* What the page cache has. Some file systems (tmpfs, overlayfs) know no RWF_NOWAIT: there is no way
+ * to ask, and a cold read that comes again would find them cold for ever. */
+static ssize_t read_cached(int fd, const struct iovec *iov, off_t at)
+{
+	ssize_t n = preadv2(fd, iov, 1, at, RWF_NOWAIT);
+	return n < 0 && errno == EOPNOTSUPP ? preadv(fd, iov, 1, at) : n;
+}
+
 int32_t cqueue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosaic_read *read)
 {
 	if (offset < q->begin || offset >= q->end)
@@ -163,8 +171,7 @@ int32_t cqueue_read(struct queue *q, uint64_t offset, uint32_t len, struct mosai
 	struct queue_file *file = q->cut ? NULL : cqueue_file_find(q, start);
 	struct iovec iov = { .iov_base = buffer, .iov_len = n_file };
 	int32_t rc;
-	if (file && preadv2(file->fd, &iov, 1, (off_t)(offset - start), RWF_NOWAIT) ==
-			    (ssize_t)n_file)
+	if (file && read_cached(file->fd, &iov, (off_t)(offset - start)) == (ssize_t)n_file)
 		rc = 0;
 	else
 		rc = read_cold(q, file, start, n_file, buffer, read);

@@ -191,6 +191,7 @@ static void write_failed(struct queue *q, const struct job *job)
 		store_log(q->base.store, MOSAIC_LOG_WARN, "disk_full", "cannot write %s/%s",
 			  q->base.store->options.dir, path);
 	q->is_full = true;
+	cqueue_tell_room(q, 0); /* who waits since E_AGAIN comes again and hears E_NOSPACE */
 	struct mosaic_store *store = q->base.store;
 	if (store->queue_retry.due_ns == 0 && !store->is_closing)
 		store->host->timer_start(store->host, &store->queue_retry, RETRY_NS);

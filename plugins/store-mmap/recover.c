@@ -122,7 +122,8 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 	return refuse(store, MOSAIC_E_CORRUPT, 0,
 		      "%s/%s has %" PRIu64 " bytes, but \"segment\" is %" PRIu64
 		      ": set \"segment\" to the size that wrote this directory "
-		      "(mappedFileSizeCommitLog), or restore the file",
+		      "(mappedFileSizeCommitLog), or restore the file (made "
+		      "longer with zeros it keeps what it has: truncate -s)",
 		      store->options.dir, path, (uint64_t)st.st_size,
 		      store->options.segment_bytes);
 }
