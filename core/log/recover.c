@@ -216,9 +216,12 @@ static void checkpoint_loaded(struct mosaic_req *req)
 static void drop_queues(struct recovery *r)
 {
 	struct log *log = r->log;
+	struct mosaic_stream_info info;
 	while (recovery_walk(r)) {
-		LOG_WARN(log->host, "queue_without_log", "topic=%s queue=%d", r->queue->topic,
-			 r->queue->queue_id);
+		r->ops->stream_info(r->queue->stream, &info);
+		if (info.end > info.begin) /* else it was made and never written to */
+			LOG_WARN(log->host, "queue_without_log", "topic=%s queue=%d",
+				 r->queue->topic, r->queue->queue_id);
 		log_drop_topic(log, queue_topic(r->queue));
 	}
 }

@@ -65,7 +65,7 @@ struct sim_node {
 	struct mosaic_disk disk;
 	struct mosaic_ext_disk ext_disk;
 	struct mosaic_ext_network ext_network;
-	/* The node dies: its disk is as the crash leaves it, its memory still there. May be NULL. */
+	/* It dies: its disk is as the crash leaves it, its memory still there. May be NULL. */
 	void (*killed)(void *owner);
 	void *owner;
 	/* A plugin has failed for good: nothing breaks a disk here, so that is never right. */

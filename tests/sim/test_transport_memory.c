@@ -1,6 +1,6 @@
 /*
- * transport-memory against its contract (TRANS-01..05), over the simulated network: two nodes, bytes
- * in pieces, drawn delays.
+ * transport-memory against its contract (TRANS-01..05), over the simulated network: two nodes,
+ * bytes in pieces, drawn delays.
  */
 #include "sim/simhost.h"
 #include "sim/simnet.h"
