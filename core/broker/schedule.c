@@ -62,7 +62,7 @@ static bool level_target(struct broker *b, const struct message *m, struct messa
 	int32_t queue_id = 0;
 	struct mosaic_slice name = props_find(m->props, PROP_REAL_TOPIC);
 	struct topic *topic = name.ptr ? topics_find(b->topics, name) : NULL;
-	if (topic == NULL) {
+	if (topic == NULL || topic_queue_count(topic) == 0) {
 		LOG_WARN(b->host, "delayed_message_skipped",
 			 "offset=%lld topic=%.*s reason=\"its topic is not there any more\"",
 			 (long long)m->phys_offset, SLICE_ARG(name));
@@ -71,7 +71,7 @@ static bool level_target(struct broker *b, const struct message *m, struct messa
 	(void)num_parse_i32(props_find(m->props, PROP_REAL_QUEUE_ID), &queue_id);
 	*copy = *m;
 	copy->topic = slice(topic->name, topic->name_len);
-	copy->queue_id = queue_id >= 0 && queue_id < (int32_t)topic->n_queues ? queue_id : 0;
+	copy->queue_id = queue_id >= 0 && queue_id < topic_queue_count(topic) ? queue_id : 0;
 	copy->sys_flag &= ~(SYS_BORN_HOST_V6 | SYS_STORE_HOST_V6);
 	return true;
 }

@@ -220,7 +220,7 @@ int32_t sends_refusal(const struct broker *b, int error, char *remark, size_t ca
 			 b->config.max_message_bytes);
 		return RES_MESSAGE_ILLEGAL;
 	case MOSAIC_E_NOTFOUND:
-		snprintf(remark, cap, "the topic does not exist");
+		snprintf(remark, cap, "the topic does not exist, or it has no such queue");
 		return RES_TOPIC_NOT_EXIST;
 	default:
 		snprintf(remark, cap, "service not available now: %s",
@@ -466,9 +466,8 @@ static bool send_check(struct broker *b, struct send *s)
 			    b->config.address);
 		return false;
 	}
-	int32_t queues = s->to->write_queues > s->to->read_queues ? s->to->write_queues :
-								    s->to->read_queues;
-	if (s->queue_id >= queues) {
+	int32_t queues = topic_queue_count(s->to);
+	if (s->queue_id >= queues || queues == 0) {
 		SEND_REFUSE(to, RES_INVALID_PARAMETER,
 			    "request queueId[%d] is illegal, topic %s has %d read and %d write queues "
 			    "Producer: %s",
@@ -591,6 +590,8 @@ int sends_append(struct broker *b, struct message *m, uint64_t *end)
 {
 	struct topic *topic = topics_find(b->topics, m->topic);
 	if (topic == NULL)
+		return MOSAIC_E_NOTFOUND;
+	if (m->queue_id >= topic_queue_count(topic))
 		return MOSAIC_E_NOTFOUND;
 	struct queue *queue = topic_queue(b, topic, m->queue_id);
 	if (queue == NULL)

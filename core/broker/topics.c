@@ -50,8 +50,7 @@ struct topic *topics_find(const struct topics *t, struct mosaic_slice name)
 /* Room for the queues of the present config; pointers that are known stay. */
 static void grow_queues(struct topic *topic)
 {
-	uint32_t n = (uint32_t)(topic->read_queues > topic->write_queues ? topic->read_queues :
-									   topic->write_queues);
+	uint32_t n = (uint32_t)topic_queue_count(topic);
 
 	if (n <= topic->n_queues)
 		return;
@@ -66,7 +65,8 @@ struct queue *topic_queue(struct broker *b, struct topic *topic, int32_t queue_i
 	ASSERT(queue_id >= 0);
 	if (UNLIKELY((uint32_t)queue_id >= topic->n_queues))
 		grow_queues(topic);
-	ASSERT((uint32_t)queue_id < topic->n_queues);
+	if (UNLIKELY((uint32_t)queue_id >= topic->n_queues))
+		return NULL;
 	if (UNLIKELY(topic->queues[queue_id] == NULL))
 		topic->queues[queue_id] =
 			log_queue(b->log, slice(topic->name, topic->name_len), queue_id);

@@ -36,7 +36,13 @@ struct topics {
 struct topics *topics_create(struct broker *b);
 void topics_destroy(struct topics *t);
 struct topic *topics_find(const struct topics *t, struct mosaic_slice name);
-/* The queue of a topic, made on first use. queue_id must be in [0, max(read, write)). */
+/* How many queues it has, for writing or reading; operators and producers may ask for none. */
+static inline int32_t topic_queue_count(const struct topic *topic)
+{
+	return topic->read_queues > topic->write_queues ? topic->read_queues : topic->write_queues;
+}
+/* The queue of a topic, made on first use. NULL: the topic never had a queue of this id, or the
+ * store has no memory. */
 struct queue *topic_queue(struct broker *b, struct topic *topic, int32_t queue_id);
 
 /* Makes a topic unless it is there, saves the table and registers the change. NULL: max_topics. */

@@ -277,6 +277,51 @@ static void message_sent_back_comes_again_on_the_retry_topic(void **state)
 	rig_close(&r);
 }
 
+static void a_topic_without_queues_is_refused(void **state)
+{
+	struct rig r;
+	struct topic_settings none = { .perm = PERM_READ | PERM_WRITE };
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	for (int queue = -1; queue < 1; queue++) { /* the producer asks for a topic of 0 queues */
+		fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "a", "PG", "b", "None",
+				  "c", "TBW102", "d", "0", "e", queue < 0 ? "-1" : "0", "f", "0",
+				  "g", "1", "h", "0", NULL);
+		assert_int_equal(rig_answer(&r, c).header.code, RES_INVALID_PARAMETER);
+	}
+	/* An operator has taken the dead-letter topic out of service. */
+	topics_set(r.broker->topics, slice_str("%DLQ%G"), &none);
+	rig_send(&r, c, "T", 0, "", "hard");
+	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "0", "group", "G",
+			  "delayLevel", "-1", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_TOPIC_NOT_EXIST);
+	/* A delayed message whose topic lost its queues holds up nobody behind it. */
+	rig_send(&r, c, "Gone", 0, "DELAY\1" "1\2", "lost");
+	rig_send(&r, c, "T", 0, "DELAY\1" "1\2", "later");
+	topics_set(r.broker->topics, slice_str("Gone"), &none);
+	fake_host_advance_ms(&r.host, 1100);
+	char text[64];
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "hard later");
+	rig_close(&r);
+}
+
+static void delayed_message_comes_to_the_queue_it_was_sent_to(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	/* Nobody has touched the topic's queues yet, as after a restart. */
+	rig_send(&r, c, "T", 3, "DELAY\1" "1\2", "later");
+	fake_host_advance_ms(&r.host, 1100);
+	struct fake_frame f = rig_pull(&r, c, "T", 3, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "later");
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +338,8 @@ int main(void)
 		cmocka_unit_test(batch_becomes_messages_with_consecutive_offsets),
 		cmocka_unit_test(delayed_message_comes_when_its_level_is_over),
 		cmocka_unit_test(message_sent_back_comes_again_on_the_retry_topic),
+		cmocka_unit_test(a_topic_without_queues_is_refused),
+		cmocka_unit_test(delayed_message_comes_to_the_queue_it_was_sent_to),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
