@@ -320,7 +320,8 @@ void cluster_init(struct cluster *c, uint64_t seed, const struct cluster_config 
 					    .model = &c->model,
 					    .n_namesrv = CLUSTER_NAMESRVS,
 					    .n_brokers = config->n_brokers,
-					    .consumes = i == 0 };
+					    .consumes = i == 0,
+					    .long_one_in = seed % 4 == 0 ? 2 : 16 };
 		snprintf(name, sizeof(name), "client%u", i);
 		memcpy(cc.namesrv, c->namesrv_list, sizeof(c->namesrv_list));
 		client_start(&c->clients[i], sim_node_add(s, name), &cc);

@@ -39,6 +39,7 @@ struct op {
 	uint32_t broker, queue, namesrv;
 	uint32_t id, n_ids; /* of the first message, and how many */
 	uint32_t delay_level;
+	bool commits; /* a pull that commits its offset, too */
 	uint32_t epoch; /* of the broker */
 	int64_t offset;
 	struct puller *puller;
@@ -104,8 +105,8 @@ static void put_pull(struct call_writer *cw, const struct op *op)
 	put_queue(cw, op);
 	header_put_i64(&cw->w, "queueOffset", op->offset);
 	header_put_str(&cw->w, "maxMsgNums", "32");
-	header_put_str(&cw->w, "sysFlag", op->client->is_auditing ? "4" : "6");
-	header_put_str(&cw->w, "commitOffset", "0");
+	header_put_i64(&cw->w, "sysFlag", (op->client->is_auditing ? 4 : 6) + op->commits);
+	header_put_i64(&cw->w, "commitOffset", op->commits ? op->offset : 0);
 	header_put_i64(&cw->w, "suspendTimeoutMillis", HOLD_MS);
 	header_put_str(&cw->w, "subscription", "*");
 	header_put_str(&cw->w, "subVersion", "0");
@@ -116,7 +117,7 @@ static void put_pull(struct call_writer *cw, const struct op *op)
 static uint32_t write_one(struct client *c, uint32_t id, uint32_t most, uint8_t *body)
 {
 	uint32_t n = (uint32_t)snprintf((char *)body, 16, "m%u ", id);
-	uint32_t len = n + (uint32_t)draw(c, draw(c, 16) == 0 ? most - n : 100);
+	uint32_t len = n + (uint32_t)draw(c, draw(c, c->config.long_one_in) == 0 ? most - n : 100);
 
 	memset(body + n, 'x', len - n);
 	return len;
@@ -435,6 +436,18 @@ static void audit_end(struct puller *p)
 	p->client->n_audits--;
 }
 
+static void pull_committed(struct op *op, enum op_result result)
+{
+	struct model *m = op->client->config.model;
+	int32_t code = result == OP_ANSWERED ? op->call.response->code : -1;
+
+	if (result == OP_UNKNOWN || (result == OP_ANSWERED && is_old(op)))
+		model_commit_unknown(m, op->broker, op->queue, op->offset);
+	else if (code == RES_SUCCESS || code == RES_PULL_NOT_FOUND ||
+		 code == RES_PULL_RETRY_IMMEDIATELY)
+		model_commit_done(m, op->broker, op->queue, op->offset);
+}
+
 static void on_pull(struct op *op, enum op_result result)
 {
 	struct puller *p = op->puller;
@@ -444,6 +457,8 @@ static void on_pull(struct op *op, enum op_result result)
 	int32_t code = result == OP_ANSWERED && !is_old(op) ? op->call.response->code : -1;
 
 	p->is_busy = false;
+	if (op->commits)
+		pull_committed(op, result);
 	if (is_stale) {
 		if (c->is_auditing)
 			puller_later(p);
@@ -518,6 +533,9 @@ static void puller_go(struct puller *p)
 	op->offset = p->offset;
 	p->is_busy = true;
 	p->was_auditing = c->is_auditing;
+	op->commits = pulls && !c->is_auditing && p->offset > 0 && draw(c, 4) == 0;
+	if (op->commits)
+		model_commit_asked(c->config.model, p->broker, p->queue, p->offset);
 	op_start(op);
 }
 

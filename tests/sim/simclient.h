@@ -33,6 +33,7 @@ struct client_config {
 	const char *namesrv[CLIENT_NAMESRVS];
 	uint32_t n_namesrv, n_brokers;
 	bool consumes; /* one client of the cluster follows the queues */
+	uint32_t long_one_in; /* so many bodies are long: answers then pass the transport's window */
 };
 
 struct client {
