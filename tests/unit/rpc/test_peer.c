@@ -61,6 +61,25 @@ static void a_corrupt_frame_closes_the_connection_without_an_answer(void **state
 	teardown(&f);
 }
 
+/* Requests, then a frame that is none, in one read: the transport ends and knows no burst_end. */
+static void a_burst_ends_with_its_connection(void **state)
+{
+	struct fixture f;
+	struct mosaic_conn *c;
+	uint32_t bursts;
+
+	(void)state;
+	setup(&f);
+	c = fake_net_dial(f.net, "here:1");
+	fake_conn_request(c, 77, NO_BODY, NULL);
+	bursts = f.n_bursts;
+	fake_conn_close(c);
+	fake_host_run(&f.host);
+	assert_int_equal(f.n_closed, 1);
+	assert_int_equal(f.n_bursts, bursts + 1);
+	teardown(&f);
+}
+
 static void an_answer_that_nobody_waits_for_is_ignored(void **state)
 {
 	struct fixture f;
@@ -129,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_is_handled_and_answered_under_its_opaque),
 		cmocka_unit_test(a_corrupt_frame_closes_the_connection_without_an_answer),
+		cmocka_unit_test(a_burst_ends_with_its_connection),
 		cmocka_unit_test(an_answer_that_nobody_waits_for_is_ignored),
 		cmocka_unit_test(connections_above_the_limit_are_refused_until_one_is_gone),
 		cmocka_unit_test(answering_after_the_connection_is_gone_does_nothing),
