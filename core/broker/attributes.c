@@ -97,7 +97,7 @@ static int check_change(const struct attribute *known, bool is_create, const jso
 	if (!is_create && !a->is_changeable)
 		return err_set(err, MOSAIC_E_INVAL,
 			       "attempt to update an unchangeable attribute. key: %s", name);
-	if (strcmp(name, "reserve.time") == 0)
+	if (strcmp(name, "reserve.time") == 0 && !is_create)
 		return err_set(err, MOSAIC_E_INVAL, "Update topic reserveTime not supported");
 	if (*key == '-')
 		return 0;

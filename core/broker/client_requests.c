@@ -209,6 +209,11 @@ void client_on_heartbeat(void *broker, struct request *req)
 		.version = req->header.version,
 		.language = req->header.language,
 	};
+	if (h.client.client_id.len == 0) {
+		reply_missing(&req->ticket, "clientID");
+		json_decref(body);
+		return;
+	}
 	h.fingerprint = (int32_t)json_get_i64(body, "heartbeatFingerprint", 0);
 	h.without_sub = h.fingerprint != 0 && json_get_bool(body, "withoutSub", false);
 	h.is_sub_change = h.fingerprint == 0;
@@ -293,12 +298,16 @@ void client_on_consumer_list(void *broker, struct request *req)
 
 void client_on_check_config(void *broker, struct request *req)
 {
-	json_t *body = req->body.len > 0 ? json_read(req->body, NULL) : NULL;
+	struct mosaic_error err = ERR_INIT;
+	json_t *body = req->body.len > 0 ? json_read(req->body, &err) : NULL;
 	struct mosaic_slice type =
 		json_get_str(json_object_get(body, "subscriptionData"), "expressionType");
 
 	(void)broker;
-	if (type.len == 0 || slice_is(type, "TAG"))
+	if (!body && req->body.len > 0)
+		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "the body cannot be read: %s",
+			     err.text);
+	else if (type.len == 0 || slice_is(type, "TAG"))
 		reply_code(&req->ticket, RES_SUCCESS);
 	else
 		reply_remark(&req->ticket, RES_SYSTEM_ERROR, SQL_REFUSAL "%.*s", SLICE_ARG(type));

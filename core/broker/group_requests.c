@@ -73,7 +73,7 @@ void group_on_get(void *broker, struct request *req)
 	}
 	if (!group) {
 		reply_remark(&req->ticket, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
-			     "No group in this broker. group: %.*s", SLICE_ARG(*name));
+			     "No group in this broker");
 		return;
 	}
 	jw_init(&w, &body);

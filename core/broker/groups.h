@@ -5,7 +5,7 @@
 #include "broker/broker.h"
 #include "wire/json.h"
 
-#define GROUP_NAME_MAX 120 /* auto-created groups */
+#define GROUP_NAME_MAX 255 /* auto-created groups, as Apache's clients allow */
 #define GROUP_NAME_LOADED_MAX 255
 #define GROUP_FORBID_READ 4 /* 1 << PermName.INDEX_PERM_READ */
 

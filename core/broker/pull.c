@@ -19,6 +19,8 @@
 #include "broker/stats.h"
 #include "broker/topics.h"
 #include "wire/codes.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +44,7 @@ enum pull_sys_flag {
 /* Each try warms at least one of the pieces of a pull: the units, then the records one by one. A pull
  * whose data keeps going cold again is told to come again. */
 #define COLD_TRIES (PULL_COUNT_MAX + 8)
+#define ALWAYS INT32_MAX
 /* A run of bytes may be lent in several pieces. */
 #define PULL_PARTS (PULL_COUNT_MAX * 2)
 
@@ -113,14 +116,16 @@ static const char *pull_parse(struct pull *p, const struct header *h)
 		const char *name;
 		size_t offset;
 		bool is_64;
+		int32_t needed_by; /* bits of sysFlag */
 	} numbers[] = {
-		{ "queueId", offsetof(struct pull, queue_id), false },
-		{ "queueOffset", offsetof(struct pull, offset), true },
-		{ "maxMsgNums", offsetof(struct pull, max_count), false },
-		{ "sysFlag", offsetof(struct pull, sys_flag), false },
-		{ "commitOffset", offsetof(struct pull, commit_offset), true },
-		{ "suspendTimeoutMillis", offsetof(struct pull, suspend_ms), true },
-		{ "subVersion", offsetof(struct pull, sub_version), true },
+		{ "queueId", offsetof(struct pull, queue_id), false, ALWAYS },
+		{ "queueOffset", offsetof(struct pull, offset), true, ALWAYS },
+		{ "maxMsgNums", offsetof(struct pull, max_count), false, ALWAYS },
+		{ "sysFlag", offsetof(struct pull, sys_flag), false, ALWAYS },
+		{ "commitOffset", offsetof(struct pull, commit_offset), true, PULL_COMMIT_OFFSET },
+		{ "suspendTimeoutMillis", offsetof(struct pull, suspend_ms), true, PULL_SUSPEND },
+		{ "subVersion", offsetof(struct pull, sub_version), true, 0 },
+		{ "maxMsgBytes", offsetof(struct pull, max_bytes), true, 0 },
 	};
 	p->group = header_str(h, "consumerGroup");
 	p->topic = header_str(h, "topic");
@@ -129,6 +134,11 @@ static const char *pull_parse(struct pull *p, const struct header *h)
 	if (p->topic.ptr == NULL)
 		return "topic";
 	for (uint32_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		const struct mosaic_slice *v = header_find(h, numbers[i].name);
+		/* sysFlag comes before the fields that only some of its bits need. */
+		if ((v == NULL || v->ptr == NULL) && !(p->sys_flag & numbers[i].needed_by) &&
+		    numbers[i].needed_by != ALWAYS)
+			continue;
 		char *at = (char *)p + numbers[i].offset;
 		int rc = numbers[i].is_64 ?
 				 header_i64(h, numbers[i].name, (int64_t *)(void *)at) :
@@ -138,15 +148,21 @@ static const char *pull_parse(struct pull *p, const struct header *h)
 	}
 	p->expression = header_str(h, "subscription");
 	p->type = header_str(h, "expressionType");
-	if (header_i64(h, "maxMsgBytes", &p->max_bytes) != 0)
+	if (p->max_bytes <= 0)
 		p->max_bytes = INT32_MAX;
 	return NULL;
 }
 
-static bool pull_forbid(struct pull *p, enum forbidden_type type, const char *remark)
+static bool PRINTF_LIKE(3, 4)
+	pull_forbid(struct pull *p, enum forbidden_type type, const char *format, ...)
 {
+	char remark[640];
 	struct reply r;
-	if (reply_begin(&r, &p->req->ticket, RES_NO_PERMISSION, REPLY_ROOM + 512, 0)) {
+	va_list args;
+	va_start(args, format);
+	vsnprintf(remark, sizeof(remark), format, args);
+	va_end(args);
+	if (reply_begin(&r, &p->req->ticket, RES_NO_PERMISSION, REPLY_ROOM + 6 * sizeof(remark), 0)) {
 		header_put_i64(&r.w, "forbiddenType", type);
 		header_put_remark(&r.w, slice_str(remark));
 		reply_end(&r);
@@ -187,10 +203,12 @@ static bool pull_check_group_sub(struct pull *p)
 	}
 	if (!p->group_config->consume_broadcast_enable && g->model == MODEL_BROADCASTING)
 		return pull_forbid(p, FORBIDDEN_BROADCAST,
-				   "the consumer group cannot consume by broadcast way");
+				   "the consumer group[%.*s] can not consume by broadcast way",
+				   SLICE_ARG(p->group));
 	if (groups_is_forbidden(b->groups, p->group, p->topic))
 		return pull_forbid(p, FORBIDDEN_SUBSCRIPTION,
-				   "the consumer group is forbidden for this topic");
+				   "the consumer group[%.*s] is forbidden for topic[%.*s]",
+				   SLICE_ARG(p->group), SLICE_ARG(p->topic));
 	p->sub = consumer_group_subscription(g, p->topic);
 	if (p->sub == NULL) {
 		reply_remark(to, RES_SUBSCRIPTION_NOT_EXIST,
@@ -216,7 +234,8 @@ static bool pull_check(struct pull *p)
 	struct broker *b = p->b;
 	const struct ticket *to = &p->req->ticket;
 	if (!(b->config.permission & PERM_READ))
-		return pull_forbid(p, FORBIDDEN_BROKER, "the broker pulling message is forbidden");
+		return pull_forbid(p, FORBIDDEN_BROKER, "the broker[%s] pulling message is forbidden",
+				   b->config.address);
 	p->group_config = groups_find_or_add(b->groups, p->group);
 	if (p->group_config == NULL && map_count(&b->groups->table) >= b->config.max_groups) {
 		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
@@ -226,22 +245,23 @@ static bool pull_check(struct pull *p)
 	}
 	if (p->group_config == NULL) {
 		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
-			     "subscription group [%.*s] does not exist, apply first please!" FAQ_SUFFIX,
+			     "subscription group [%.*s] does not exist, " FAQ_SUFFIX,
 			     SLICE_ARG(p->group));
 		return false;
 	}
 	if (!p->group_config->consume_enable)
 		return pull_forbid(p, FORBIDDEN_GROUP,
-				   "subscription group no permission, consumption is disabled");
+				   "subscription group no permission, %.*s", SLICE_ARG(p->group));
 	p->topic_config = topics_find(b->topics, p->topic);
 	if (p->topic_config == NULL) {
 		reply_remark(to, RES_TOPIC_NOT_EXIST,
-			     "topic[%.*s] not exist, apply first please!" FAQ_SUFFIX,
+			     "topic[%.*s] not exist, apply first please! " FAQ_SUFFIX,
 			     SLICE_ARG(p->topic));
 		return false;
 	}
 	if (!(p->topic_config->perm & PERM_READ))
-		return pull_forbid(p, FORBIDDEN_TOPIC, "the topic pulling message is forbidden");
+		return pull_forbid(p, FORBIDDEN_TOPIC, "the topic[%.*s] pulling message is forbidden",
+				   SLICE_ARG(p->topic));
 	if (p->queue_id < 0 || p->queue_id >= p->topic_config->read_queues) {
 		reply_remark(to, RES_INVALID_PARAMETER,
 			     "queueId[%d] is illegal, topic:[%.*s] topicConfig.readQueueNums:[%d] "
@@ -267,7 +287,7 @@ static bool pull_is_full(const struct pull *p, uint32_t size, bool hot)
 		return false;
 	uint64_t total = (uint64_t)p->bytes + size;
 	uint32_t count = p->n_messages;
-	if (count >= (uint32_t)p->max_count || count >= PULL_COUNT_MAX ||
+	if ((int64_t)count >= p->max_count || count >= PULL_COUNT_MAX ||
 	    total > (uint64_t)p->max_bytes)
 		return true;
 	return hot ? total > HOT_BYTES || count >= HOT_COUNT :

@@ -33,6 +33,8 @@
 
 #define REGION "DefaultRegion"
 #define UNIQ_INLINE 64
+#define MESSAGE_INNER_BATCH 0x80 /* sysFlag */
+#define PROP_INNER_NUM "INNER_NUM"
 
 /* An answer that waits at the gate. */
 struct send_wait {
@@ -74,7 +76,8 @@ struct send {
 	struct mosaic_slice group, topic, default_topic, props;
 	int32_t default_queues, queue_id, sys_flag, flag, reconsume_times, max_reconsume;
 	int64_t born_ms;
-	bool batch, waits;
+	bool batch, waits, has_max_reconsume, is_unit;
+	const char *no_default; /* what is missing for making the topic */
 	struct topic *to;
 	struct mosaic_slice uniq;
 };
@@ -97,10 +100,10 @@ static const struct send_field {
 	bool required;
 	size_t offset;
 } send_fields[] = {
-	['a' - 'a'] = { "producerGroup", SEND_STR, true, offsetof(struct send, group) },
+	['a' - 'a'] = { "producerGroup", SEND_STR, false, offsetof(struct send, group) },
 	['b' - 'a'] = { "topic", SEND_STR, true, offsetof(struct send, topic) },
-	['c' - 'a'] = { "defaultTopic", SEND_STR, true, offsetof(struct send, default_topic) },
-	['d' - 'a'] = { "defaultTopicQueueNums", SEND_I32, true,
+	['c' - 'a'] = { "defaultTopic", SEND_STR, false, offsetof(struct send, default_topic) },
+	['d' - 'a'] = { "defaultTopicQueueNums", SEND_I32, false,
 			offsetof(struct send, default_queues) },
 	['e' - 'a'] = { "queueId", SEND_I32, true, offsetof(struct send, queue_id) },
 	['f' - 'a'] = { "sysFlag", SEND_I32, true, offsetof(struct send, sys_flag) },
@@ -108,7 +111,7 @@ static const struct send_field {
 	['h' - 'a'] = { "flag", SEND_I32, true, offsetof(struct send, flag) },
 	['i' - 'a'] = { "properties", SEND_STR, false, offsetof(struct send, props) },
 	['j' - 'a'] = { "reconsumeTimes", SEND_I32, false, offsetof(struct send, reconsume_times) },
-	['k' - 'a'] = { NULL, SEND_BOOL, false, 0 }, /* unitMode: no effect on a broker */
+	['k' - 'a'] = { "unitMode", SEND_BOOL, false, offsetof(struct send, is_unit) },
 	['l' - 'a'] = { "maxReconsumeTimes", SEND_I32, false, offsetof(struct send, max_reconsume) },
 	['m' - 'a'] = { "batch", SEND_BOOL, false, offsetof(struct send, batch) },
 };
@@ -133,29 +136,35 @@ static bool send_field_set(struct send *s, const struct send_field *f, struct mo
 	return false;
 }
 
-/* NULL, or the name of a required field that is missing or is no number. */
+/* NULL, or the name of a field that is required and missing, or that is there and no number. */
 static const char *send_parse(struct send *s, const struct header *h)
 {
-	uint32_t seen = 0;
+	uint32_t seen = 0, bad = 0;
 	if (h->code == REQ_SEND_MESSAGE) {
 		for (uint32_t i = 0; i < ARRAY_LEN(send_fields); i++) {
 			const struct send_field *f = &send_fields[i];
 			const struct mosaic_slice *v = f->name ? header_find(h, f->name) : NULL;
-			if (v != NULL && send_field_set(s, f, *v))
-				seen |= 1u << i;
+			if (v == NULL || v->ptr == NULL)
+				continue;
+			*(send_field_set(s, f, *v) ? &seen : &bad) |= 1u << i;
 		}
 	} else {
 		for (uint32_t i = 0; i < h->n_fields; i++) {
 			const struct field *field = &h->fields[i];
 			uint32_t letter = field->key.len == 1 ? (uint32_t)(field->key.ptr[0] - 'a') : 99;
-			if (letter < ARRAY_LEN(send_fields) && send_fields[letter].name != NULL &&
-			    send_field_set(s, &send_fields[letter], field->value))
-				seen |= 1u << letter;
+			if (letter >= ARRAY_LEN(send_fields) || field->value.ptr == NULL)
+				continue;
+			const struct send_field *f = &send_fields[letter];
+			*(send_field_set(s, f, field->value) ? &seen : &bad) |= 1u << letter;
 		}
 	}
 	for (uint32_t i = 0; i < ARRAY_LEN(send_fields); i++)
-		if (send_fields[i].required && !(seen & 1u << i))
+		if ((bad & 1u << i) || (send_fields[i].required && !(seen & 1u << i)))
 			return send_fields[i].name;
+	s->has_max_reconsume = seen & 1u << ('l' - 'a');
+	s->no_default = !(seen & 1u << ('c' - 'a')) ? "defaultTopic" :
+			!(seen & 1u << ('d' - 'a')) ? "defaultTopicQueueNums" :
+						      NULL;
 	return NULL;
 }
 
@@ -415,7 +424,7 @@ static bool send_check_retry(struct broker *b, struct send *s)
 		return false;
 	}
 	int32_t most = group->retry_max_times;
-	if (s->req->header.version >= VERSION_V3_4_9 && s->max_reconsume >= 0)
+	if (s->req->header.version >= VERSION_V3_4_9 && s->has_max_reconsume)
 		most = s->max_reconsume;
 	if (s->reconsume_times > most || locks_group_has_any(b->locks, name)) {
 		s->to = sends_group_topic(b, DLQ_PREFIX, name, 1);
@@ -427,6 +436,19 @@ static bool send_check_retry(struct broker *b, struct send *s)
 		return false;
 	}
 	return true;
+}
+
+/* An unknown topic: made as the default topic says; a retry topic always. NULL: not made. */
+static struct topic *send_make_topic(struct broker *b, const struct send *s, bool is_retry)
+{
+	struct topic *t = NULL;
+	if (s->no_default == NULL)
+		t = topics_add_on_send(b->topics, s->topic, s->default_topic, s->default_queues);
+	if (t == NULL && is_retry)
+		t = topics_add(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false);
+	if (t != NULL && s->is_unit)
+		t->sys_flag |= is_retry ? TOPIC_SYS_UNIT_SUB : TOPIC_SYS_UNIT;
+	return t;
 }
 
 static bool send_check(struct broker *b, struct send *s)
@@ -445,10 +467,11 @@ static bool send_check(struct broker *b, struct send *s)
 	bool is_retry = slice_has_prefix(s->topic, RETRY_PREFIX);
 	s->to = topics_find(b->topics, s->topic);
 	if (s->to == NULL)
-		s->to = topics_add_on_send(b->topics, s->topic, s->default_topic,
-					   s->default_queues);
-	if (s->to == NULL && is_retry)
-		s->to = topics_add(b->topics, s->topic, 1, PERM_READ | PERM_WRITE, false);
+		s->to = send_make_topic(b, s, is_retry);
+	if (s->to == NULL && s->no_default != NULL) {
+		reply_missing(to, s->no_default);
+		return false;
+	}
 	if (s->to == NULL && map_count(&b->topics->table) >= b->config.max_topics) {
 		SEND_REFUSE(to, RES_TOPIC_NOT_EXIST,
 			    "topic[%.*s] cannot be made: the broker has maxTopics (%u) topics",
@@ -548,6 +571,23 @@ static bool send_wants_timer(const struct props_edit *edit)
 	return props_edit_get(edit, &prop_key_timer_delay_sec).ptr != NULL ||
 	       props_edit_get(edit, &prop_key_timer_delay_ms).ptr != NULL ||
 	       props_edit_get(edit, &prop_key_timer_deliver_ms).ptr != NULL;
+}
+
+/* NULL, or why the message may not be stored. Inner batches need a queue type of their own. */
+static const char *send_forbids(const struct send *s, const struct props_edit *edit, int32_t *code)
+{
+	int32_t level = 0;
+	struct mosaic_slice text = props_edit_get(edit, &prop_key_delay);
+	*code = RES_SYSTEM_ERROR;
+	if (text.ptr != NULL && num_parse_i32(text, &level) != 0)
+		return "the property DELAY is no number";
+	*code = RES_MESSAGE_ILLEGAL;
+	if ((s->sys_flag & MESSAGE_INNER_BATCH) ||
+	    (!s->batch && props_edit_find(edit, PROP_INNER_NUM).ptr != NULL))
+		return "the message is illegal, the topic takes no inner batches";
+	if (s->batch && level > 0)
+		return "the message is illegal, a batch cannot be delayed";
+	return NULL;
 }
 
 static int32_t delay_level(const struct props_edit *edit)
@@ -725,11 +765,15 @@ static bool send_append_batch(struct sends *sends, struct send *s, struct props_
 	uint32_t n, stored = 0;
 	int rc = 0;
 
+	if (slice_has_prefix(s->topic, RETRY_PREFIX)) {
+		SEND_REFUSE(&s->req->ticket, RES_MESSAGE_ILLEGAL,
+			    "batch request does not support retry group %.*s",
+			    SLICE_ARG(s->topic));
+		return true;
+	}
 	buf_clear(&sends->batch_props);
 	props_edit_write(edit, &sends->batch_props);
 	const char *bad = batch_check(b, s->req->body, sends->batch_props.len, &n);
-	if (bad == NULL && slice_has_prefix(s->topic, RETRY_PREFIX))
-		bad = "batch request does not support retry group";
 	if (bad != NULL) {
 		send_refuse(&s->req->ticket, RES_MESSAGE_ILLEGAL, bad);
 		return true;
@@ -764,7 +808,7 @@ static bool send_append_batch(struct sends *sends, struct send *s, struct props_
 static void send_run(struct sends *sends, const struct request *req, bool is_parked)
 {
 	struct broker *b = sends->broker;
-	struct send s = { .req = req, .max_reconsume = -1 };
+	struct send s = { .req = req };
 	struct props_edit edit;
 	uint8_t uniq_room[32];
 
@@ -780,6 +824,12 @@ static void send_run(struct sends *sends, const struct request *req, bool is_par
 	if (!send_check(b, &s) || send_await_topic(sends, &s) ||
 	    !send_props(sends, &s, &edit, uniq_room))
 		return;
+	int32_t code;
+	const char *why = send_forbids(&s, &edit, &code);
+	if (why != NULL) {
+		send_refuse(&req->ticket, code, why);
+		return;
+	}
 	bool done;
 	if (s.batch) {
 		done = send_append_batch(sends, &s, &edit);

@@ -35,16 +35,19 @@ static struct topic *back_route(struct back *back, const struct group *group, st
 				struct props_edit *props, uint8_t level_text[20])
 {
 	struct broker *b = back->b;
-	props_edit_remove(props, PROP_DELAY);
-	m->queue_id = 0;
-	if (back->delay_level < 0 || m->reconsume_times >= back->max_reconsume)
-		return sends_group_topic(b, DLQ_PREFIX, back->group, 1);
+	bool is_dead = back->delay_level < 0 || m->reconsume_times >= back->max_reconsume;
 	int32_t level = back->delay_level > 0 ? back->delay_level : 3 + m->reconsume_times;
-	uint32_t n = num_format_i64(level_text, level);
-	m->queue_id = (int32_t)(b->host->random(b->host) % (uint64_t)group->retry_queues);
-	if (props_edit_put(props, slice_str(PROP_DELAY), slice(level_text, n)) != 0)
+	uint32_t n = num_format_i64(level_text, is_dead ? 0 : level);
+	if (props_edit_put(props, slice_str(PROP_DELAY), slice(level_text, n)) != 0 ||
+	    props_edit_put(props, slice_str(PROP_WAIT), slice_str("false")) != 0)
 		return NULL;
-	return sends_group_topic(b, RETRY_PREFIX, back->group, group->retry_queues);
+	/* The retry topic is made even for a message that goes to the dead. */
+	struct topic *retry = sends_group_topic(b, RETRY_PREFIX, back->group, group->retry_queues);
+	m->queue_id = 0;
+	if (is_dead)
+		return sends_group_topic(b, DLQ_PREFIX, back->group, 1);
+	m->queue_id = (int32_t)(b->host->random(b->host) % (uint64_t)group->retry_queues);
+	return retry;
 }
 
 static int back_store(struct back *back, const struct group *group, struct message *m)
@@ -77,7 +80,7 @@ static void back_run(struct back *back)
 	const struct group *group = groups_find(back->b->groups, back->group);
 	if (group == NULL) {
 		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
-			     "subscription group not exist, %.*s" FAQ_SUFFIX,
+			     "subscription group not exist, %.*s " FAQ_SUFFIX,
 			     SLICE_ARG(back->group));
 		return;
 	}
@@ -97,8 +100,7 @@ static void back_end(struct back *back, int status)
 		record_unpin(&back->record);
 	} else {
 		reply_remark(&back->req->ticket, RES_SYSTEM_ERROR,
-			     "look message by offset failed, %lld: %s", (long long)back->offset,
-			     status_text(status));
+			     "look message by offset failed, %lld", (long long)back->offset);
 	}
 	if (back->kept != NULL)
 		kept_request_free(back->kept);
@@ -149,7 +151,7 @@ void back_on_message(void *broker, struct request *req)
 	const struct group *group = groups_find_or_add(b->groups, fields.group);
 	if (group == NULL) {
 		reply_remark(&req->ticket, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
-			     "subscription group not exist, %.*s" FAQ_SUFFIX,
+			     "subscription group not exist, %.*s " FAQ_SUFFIX,
 			     SLICE_ARG(fields.group));
 	} else if (!(b->config.permission & PERM_WRITE)) {
 		reply_remark(&req->ticket, RES_NO_PERMISSION,

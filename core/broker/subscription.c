@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include <stdlib.h>
+#include <string.h>
 
 #define TYPE_TAG "TAG"
 
@@ -53,7 +54,7 @@ int subscription_init(struct subscription *sub, struct mosaic_slice topic,
 	uint32_t n = 0;
 
 	if (type.len > 0 && !slice_is(type, TYPE_TAG))
-		return MOSAIC_E_UNSUPPORTED;
+		return expression.len > 0 ? MOSAIC_E_UNSUPPORTED : MOSAIC_E_INVAL;
 	if (expression.len == 0 || slice_is(expression, "*")) {
 		init_texts(sub, topic, slice_str("*"), slice_str(TYPE_TAG), version);
 		sub->all = true;
@@ -61,10 +62,11 @@ int subscription_init(struct subscription *sub, struct mosaic_slice topic,
 	}
 	for (size_t at = 0; subscription_next_tag(expression, &at, &tag);)
 		n++;
-	if (n == 0)
+	/* Separators alone are refused; blanks between them are tags that nothing matches. */
+	if (n == 0 && memchr(expression.ptr, ' ', expression.len) == NULL)
 		return MOSAIC_E_INVAL;
 	init_texts(sub, topic, expression, slice_str(TYPE_TAG), version);
-	sub->codes = mem_alloc(n * sizeof(sub->codes[0]));
+	sub->codes = mem_alloc((n > 0 ? n : 1) * sizeof(sub->codes[0]));
 	for (size_t at = 0; subscription_next_tag(expression, &at, &tag);)
 		sub->codes[sub->n_codes++] = hash_java(tag);
 	return 0;

@@ -71,6 +71,10 @@ static int32_t apply(struct broker *b, struct mosaic_slice name, struct topic_se
 
 	if (code != 0)
 		return code;
+	if (slice_is(json_get_str(changes, "+message.type"), "MIXED")) {
+		buf_append_str(remark, "MIXED message type is not supported.");
+		return RES_INVALID_PARAMETER;
+	}
 	attributes = altered_attributes(topic, changes, &err);
 	if (!attributes) {
 		buf_append_str(remark, err.text);
@@ -89,7 +93,7 @@ static int32_t apply(struct broker *b, struct mosaic_slice name, struct topic_se
 
 static bool read_settings(const struct request *req, struct topic_settings *s)
 {
-	static const char *const needed[] = { "topic", "defaultTopic", "topicFilterType" };
+	static const char *const needed[] = { "topic", "topicFilterType" };
 	const struct header *h = &req->header;
 	const char *missing = NULL;
 
@@ -102,6 +106,9 @@ static bool read_settings(const struct request *req, struct topic_settings *s)
 		missing = "writeQueueNums";
 	if (!missing && header_i32(h, "perm", &s->perm) != 0)
 		missing = "perm";
+	if (!missing && !slice_is(header_str(h, "topicFilterType"), "SINGLE_TAG") &&
+	    !slice_is(header_str(h, "topicFilterType"), "MULTI_TAG"))
+		missing = "topicFilterType";
 	if (missing) {
 		reply_missing(&req->ticket, missing);
 		return false;
@@ -280,11 +287,7 @@ void topic_on_delete(void *broker, struct request *req)
 	struct buf remark = BUF_INIT;
 	int32_t code;
 
-	if (!name) {
-		reply_missing(&req->ticket, "topic");
-		return;
-	}
-	code = name->len == 0 ? RES_INVALID_PARAMETER : 0;
+	code = !name || name->len == 0 ? RES_INVALID_PARAMETER : 0;
 	if (code != 0)
 		buf_append_str(&remark, "The specified topic is blank.");
 	else if (topic_name_is_system(b, *name) || b->config.broker_id != BROKER_MASTER_ID)

@@ -26,6 +26,9 @@ struct topic {
 	struct stats_item *puts; /* owned by stats.c, NULL before the first send */
 };
 
+/* topicSysFlag: topics of a unit, and retry topics of groups in one */
+enum topic_sys_flag { TOPIC_SYS_UNIT = 0x1, TOPIC_SYS_UNIT_SUB = 0x2 };
+
 struct topics {
 	struct broker *broker;
 	struct map table; /* name -> struct topic */

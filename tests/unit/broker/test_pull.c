@@ -68,8 +68,10 @@ static void tags_filter_and_the_scan_advances(void **state)
 	f = rig_pull(&r, c, "T", 0, 0, "Z");
 	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
 	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 3);
-	assert_int_equal(rig_pull(&r, c, "T", 0, 0, " || ").header.code,
+	assert_int_equal(rig_pull(&r, c, "T", 0, 0, "||").header.code,
 			 RES_SUBSCRIPTION_PARSE_FAILED);
+	assert_int_equal(rig_pull(&r, c, "T", 0, 0, " || ").header.code,
+			 RES_PULL_RETRY_IMMEDIATELY);
 	rig_close(&r);
 }
 
@@ -213,6 +215,31 @@ static void without_subscription_in_the_header_the_group_must_be_there(void **st
 	rig_close(&r);
 }
 
+static void fields_that_sys_flag_does_not_need_may_be_missing(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "a");
+	rig_send(&r, c, "T", 0, "", "b");
+	/* A negative count is as one: the first message always comes. */
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
+			  "0", "queueOffset", "0", "maxMsgNums", "-1", "sysFlag", "4", NULL);
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "a");
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
+			  "0", "queueOffset", "0", "maxMsgNums", "1", "sysFlag", "6", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
+			  "0", "queueOffset", "0", "maxMsgNums", "1", "sysFlag", "4", "maxMsgBytes",
+			  "abc", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +254,7 @@ int main(void)
 		cmocka_unit_test(held_pulls_of_a_closed_connection_are_forgotten),
 		cmocka_unit_test(deleted_topic_answers_its_held_pulls),
 		cmocka_unit_test(without_subscription_in_the_header_the_group_must_be_there),
+		cmocka_unit_test(fields_that_sys_flag_does_not_need_may_be_missing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

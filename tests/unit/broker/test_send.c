@@ -322,6 +322,55 @@ static void delayed_message_comes_to_the_queue_it_was_sent_to(void **state)
 	rig_close(&r);
 }
 
+static int32_t code_of_send(struct rig *r, struct mosaic_conn *c, const char *key, const char *value)
+{
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Odd", "c", "TBW102", "d", "4",
+			  "e", "0", "f", "0", "g", "1", "h", "0", key, value, NULL);
+	return rig_answer(r, c).header.code;
+}
+
+static void optional_fields_may_be_missing_but_not_unreadable(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(code_of_send(&r, c, "k", "false"), RES_SUCCESS); /* no producer group */
+	assert_int_equal(code_of_send(&r, c, "j", "x"), RES_SYSTEM_ERROR);
+	assert_int_equal(code_of_send(&r, c, "l", "2147483648"), RES_SYSTEM_ERROR);
+	/* The default topic is needed for an unknown topic only. */
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Odd", "e", "0", "f", "0", "g",
+			  "1", "h", "0", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Other", "e", "0", "f", "0", "g",
+			  "1", "h", "0", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
+	rig_close(&r);
+}
+
+static void unit_mode_marks_the_topic_that_it_makes(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(code_of_send(&r, c, "k", "TRUE"), RES_SUCCESS);
+	assert_int_equal(topics_find(r.broker->topics, slice_str("Odd"))->sys_flag, TOPIC_SYS_UNIT);
+	rig_close(&r);
+}
+
+static void what_cannot_be_kept_is_refused(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(rig_send(&r, c, "T", 0, "DELAY\1abc\2", "x").header.code, RES_SYSTEM_ERROR);
+	assert_int_equal(rig_send(&r, c, "T", 0, "INNER_NUM\1" "2\2", "x").header.code,
+			 RES_MESSAGE_ILLEGAL);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +389,9 @@ int main(void)
 		cmocka_unit_test(message_sent_back_comes_again_on_the_retry_topic),
 		cmocka_unit_test(a_topic_without_queues_is_refused),
 		cmocka_unit_test(delayed_message_comes_to_the_queue_it_was_sent_to),
+		cmocka_unit_test(optional_fields_may_be_missing_but_not_unreadable),
+		cmocka_unit_test(unit_mode_marks_the_topic_that_it_makes),
+		cmocka_unit_test(what_cannot_be_kept_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,8 +50,26 @@ static void only_separators_are_an_error(void **state)
 	struct subscription sub;
 	(void)state;
 	assert_int_equal(parse(&sub, "||"), MOSAIC_E_INVAL);
-	assert_int_equal(parse(&sub, " || "), MOSAIC_E_INVAL);
-	assert_int_equal(parse(&sub, " "), MOSAIC_E_INVAL);
+	assert_int_equal(parse(&sub, "||||"), MOSAIC_E_INVAL);
+}
+
+static void blanks_between_separators_are_tags_that_nothing_matches(void **state)
+{
+	struct subscription sub;
+	(void)state;
+	assert_int_equal(parse(&sub, " || "), 0);
+	assert_false(sub.all);
+	assert_int_equal(sub.n_codes, 0);
+	assert_false(subscription_matches(&sub, 0));
+	subscription_fini(&sub);
+}
+
+static void a_type_without_an_expression_is_an_error(void **state)
+{
+	struct subscription sub;
+	(void)state;
+	assert_int_equal(subscription_init(&sub, slice_str("T"), slice("", 0), slice_str("SQL92"), 1),
+			 MOSAIC_E_INVAL);
 }
 
 static void other_types_are_not_supported_but_can_be_kept(void **state)
@@ -72,6 +90,8 @@ int main(void)
 		cmocka_unit_test(star_empty_and_null_are_everything),
 		cmocka_unit_test(tags_are_split_trimmed_and_hashed),
 		cmocka_unit_test(only_separators_are_an_error),
+		cmocka_unit_test(blanks_between_separators_are_tags_that_nothing_matches),
+		cmocka_unit_test(a_type_without_an_expression_is_an_error),
 		cmocka_unit_test(other_types_are_not_supported_but_can_be_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
