@@ -547,16 +547,9 @@ int32_t cqueue_drop(struct queue *q, struct mosaic_req *req)
 	d->all = true;
 	d->from = q->begin - q->begin % size;
 	d->upto = q->end - q->end % size + size;
-	/* The name is free at once; the zombie keeps its own copy for the path. */
-	char *topic = strdup(q->base.name.topic);
-	if (!topic) {
-		free(d);
-		store->n_pending--;
-		return MOSAIC_E_NOMEM;
-	}
 	cqueue_tell_room(q, MOSAIC_E_CANCELED);
-	names_remove(&store->names, &q->base.name);
-	q->base.name.topic = topic;
+	/* The name is free at once; its text stays: other threads make paths of it. */
+	names_take(&store->names, &q->base.name);
 	cqueue_undirty(q);
 	q->is_dropped = true;
 	q->zombie_next = store->zombies;

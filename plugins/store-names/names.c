@@ -74,7 +74,7 @@ int names_add(struct names *names, struct name *entry, const struct mosaic_strea
 	return 0;
 }
 
-void names_remove(struct names *names, struct name *entry)
+void names_take(struct names *names, struct name *entry)
 {
 	struct name **link = &names->buckets[entry->hash & (names->n_buckets - 1)];
 	while (*link != entry)
@@ -83,6 +83,11 @@ void names_remove(struct names *names, struct name *entry)
 	struct name *last = names->by_index[--names->n];
 	last->index = entry->index;
 	names->by_index[last->index] = last;
+}
+
+void names_remove(struct names *names, struct name *entry)
+{
+	names_take(names, entry);
 	free(entry->topic);
 	entry->topic = NULL;
 }

@@ -26,7 +26,9 @@ struct names {
 struct name *names_find(const struct names *names, const struct mosaic_stream_name *name);
 /* Copies the topic. 0 or MOSAIC_E_NOMEM, then nothing has changed. */
 int names_add(struct names *names, struct name *entry, const struct mosaic_stream_name *name);
-/* The topic is freed, the entry is the caller's again. */
+/* The entry is the caller's again; its topic stays as it is, for the caller to free. */
+void names_take(struct names *names, struct name *entry);
+/* The same, and the topic is freed. */
 void names_remove(struct names *names, struct name *entry);
 /* The tables only; entries have been removed or are removed by nobody. */
 void names_fini(struct names *names);
