@@ -2,7 +2,8 @@
  * Documents, on the slow thread. Saving NAME:
  *   write NAME.tmp and sync it; with BACKUP keep the old content as NAME.bak (a link, renamed into
  *   place); rename NAME.tmp to NAME; sync the folder.
- * So at any moment NAME is the old or the new content as a whole. LAZY leaves the syncs out.
+ * So at any moment, also after a power cut, NAME is the old or the new content as a whole. LAZY leaves
+ * out the sync of the folder: which of the two it is. Without that of the file NAME could be empty.
  */
 #include "store.h"
 
@@ -70,10 +71,9 @@ static void save_run(struct job *job)
 {
 	struct mosaic_doc *doc = ((struct doc_job *)job)->doc;
 	int dir_fd = job->store->dir_fd;
-	bool sync = !(doc->flags & MOSAIC_DOC_LAZY);
 	char fresh[PATH_MAX];
 	snprintf(fresh, sizeof(fresh), "%s.tmp", doc->name);
-	int rc = io_write_file(dir_fd, fresh, doc->content, doc->len, sync);
+	int rc = io_write_file(dir_fd, fresh, doc->content, doc->len, true);
 	if (rc == 0 && (doc->flags & MOSAIC_DOC_BACKUP))
 		rc = save_backup(dir_fd, doc->name);
 	if (rc == 0 && renameat(dir_fd, fresh, dir_fd, doc->name) != 0)
@@ -83,7 +83,7 @@ static void save_run(struct job *job)
 		unlinkat(dir_fd, fresh, 0);
 		return;
 	}
-	if (!sync)
+	if (doc->flags & MOSAIC_DOC_LAZY)
 		return;
 	char folder[PATH_MAX];
 	snprintf(folder, sizeof(folder), "%s", doc->name);
