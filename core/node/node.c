@@ -28,7 +28,7 @@ struct node {
 	const char ***namesrv_lists;
 	uv_signal_t signals[4];
 	uint32_t n_signals, n_signals_open;
-	bool is_stopping, is_over;
+	bool was_ready, is_stopping, is_over;
 	int status;
 	struct mosaic_error *err;
 };
@@ -75,6 +75,9 @@ static uint64_t memory_of_machine(void)
 static int make_namesrv(struct node *n, struct unit *u, struct mosaic_error *err)
 {
 	const struct config_namesrv *c = &n->config->namesrv;
+	char host[64];
+	uint32_t port = 0;
+	(void)!value_parse_address(c->listen, host, sizeof(host), &port);
 	struct namesrv_node_config nc = {
 		.hosts = &u->hosts,
 		.transport = c->transport,
@@ -83,6 +86,7 @@ static int make_namesrv(struct node *n, struct unit *u, struct mosaic_error *err
 		.max_connections = MAX_CONNECTIONS,
 		.settings = { .broker_expiry_ms = c->broker_expiry_ns / MS_NS,
 			      .scan_ms = c->scan_ns / MS_NS,
+			      .listen_port = port,
 			      .max_topics = (uint32_t)c->max_topics,
 			      .max_brokers = (uint32_t)c->max_brokers },
 	};
@@ -207,6 +211,7 @@ static void notify(struct node *n, const char *state)
 
 static void node_ready(struct node *n)
 {
+	n->was_ready = true;
 	struct node_ports ports = { .n_brokers = n->config->n_brokers, .brokers = n->broker_ports };
 	if (n->units[0].namesrv != NULL)
 		ports.namesrv = n->units[0].namesrv->port;
@@ -251,17 +256,23 @@ static void on_signal_closed(uv_handle_t *handle)
 	}
 }
 
-static void on_unit_stopped(struct unit *u, int status)
+static void log_loop(struct unit *u)
 {
-	struct node *n = u->owner;
-	if (status != 0)
-		node_failed(n, status, NULL);
 	struct loop_stats s = loop_watch_stats(&u->loop.watch);
 	LOG_INFO(&u->core_host.api, "loop",
 		 "turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu",
 		 (unsigned long long)s.turns, (unsigned long long)(s.busy_ns / MS_NS),
 		 (unsigned long long)(s.p50_ns / 1000), (unsigned long long)(s.p99_ns / 1000),
 		 (unsigned long long)(s.max_ns / 1000), (unsigned long long)s.stalls);
+}
+
+static void on_unit_stopped(struct unit *u, int status)
+{
+	struct node *n = u->owner;
+	if (status != 0)
+		node_failed(n, status, NULL);
+	if (n->was_ready)
+		log_loop(u);
 	if (--n->n_stopping > 0)
 		return;
 	for (uint32_t i = 0; i < n->n_signals; i++)
