@@ -32,8 +32,8 @@ struct client_config {
 	struct model *model;
 	const char *namesrv[CLIENT_NAMESRVS];
 	uint32_t n_namesrv, n_brokers;
-	bool consumes; /* one client of the cluster follows the queues */
-	uint32_t long_one_in; /* so many bodies are long: answers then pass the transport's window */
+	bool consumes;        /* one client of the cluster follows the queues */
+	uint32_t long_one_in; /* a long body: answers then pass the window of the transport */
 };
 
 struct client {
