@@ -146,7 +146,8 @@ static int take_loaded(struct docs *d, int32_t status)
 			   slice(d->load_doc.content, d->load_doc.len), &why);
 	log_doc_release(d->broker->log, &d->load_doc);
 	if (rc != 0)
-		return err_set(&d->load->err, rc, "%s: %s: repair it or take it away", name, why.text);
+		return err_set(&d->load->err, rc, "%s: %s: repair it or take it away", name,
+			       why.text);
 	return 0;
 }
 

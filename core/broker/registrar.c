@@ -171,7 +171,7 @@ void registrar_start(struct registrar *r)
 {
 	r->is_started = true;
 	for (uint32_t i = 0; i < r->n_servers; i++) {
-		/* Not before: port 0 of a NameServer in this process has its number since it listens. */
+		/* Not before: the own NameServer's port 0 has its number since it listens. */
 		r->servers[i].address = r->broker->config.namesrv[i];
 		register_now(&r->servers[i]);
 	}

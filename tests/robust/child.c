@@ -68,7 +68,8 @@ void child_config(struct child *c, const char *store, const char *flush, const c
 		 "{ \"roles\": [\"namesrv\", \"broker\"],\n"
 		 "  \"namesrv\": { \"listen\": \"127.0.0.1:0\", \"kvConfig\": \"kv.json\" },\n"
 		 "  \"broker\": {\n"
-		 "    \"transport\": { \"plugin\": \"transport-tcp\", \"listen\": \"127.0.0.1:0\"%s },\n"
+		 "    \"transport\": { \"plugin\": \"transport-tcp\", \"listen\": "
+		 "\"127.0.0.1:0\"%s },\n"
 		 "    \"store\": { \"plugin\": \"store-mmap\", \"dir\": \"store\"%s },\n"
 		 "    \"flush\": { \"plugin\": \"%s\" },\n"
 		 "    \"balance\": { \"plugin\": \"lb-roundrobin\" }%s } }\n",
@@ -144,7 +145,8 @@ static void parse_ports(struct child *c)
 	c->n_brokers = 0;
 	if (at != NULL && at < end)
 		c->namesrv = (uint16_t)atoi(strchr(at, ':') + 1);
-	for (at = strstr(c->lines, "broker "); at != NULL && at < end && c->n_brokers < CHILD_BROKERS;
+	for (at = strstr(c->lines, "broker ");
+	     at != NULL && at < end && c->n_brokers < CHILD_BROKERS;
 	     at = strstr(at + 1, ", broker ")) {
 		at = strchr(at, ':');
 		c->broker[c->n_brokers++] = (uint16_t)atoi(at + 1);
@@ -177,8 +179,8 @@ static bool read_lines(struct child *c)
 
 void child_start(struct child *c)
 {
-	const char *const with_level[] = { "mosaic", "run", "conf.json", "--log-level", c->level,
-					   NULL };
+	const char *const with_level[] = { "mosaic",      "run",    "conf.json",
+					   "--log-level", c->level, NULL };
 	const char *const plain[] = { "mosaic", "run", "conf.json", NULL };
 	ssize_t n = 0;
 
@@ -239,8 +241,7 @@ int child_command(struct child *c, char *text, size_t size, const char *const *a
 	(void)unlink(path);
 	spawn(c, args);
 	ssize_t n;
-	while (readable(c->out, WAIT_MS) &&
-	       (n = read(c->out, text + len, size - 1 - len)) > 0)
+	while (readable(c->out, WAIT_MS) && (n = read(c->out, text + len, size - 1 - len)) > 0)
 		len += (size_t)n;
 	text[len] = '\0';
 	char *log = child_log(c);

@@ -60,7 +60,8 @@ bool raise_nofile(uint64_t n)
 
 int dial(uint16_t port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port),
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(port),
 				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -120,9 +121,9 @@ static int32_t request(struct client *c, int32_t code, const void *body, size_t 
 
 	while ((key = va_arg(args, const char *)) != NULL)
 		json_object_set_new(fields, key, json_string(va_arg(args, const char *)));
-	json_t *header = json_pack("{s:i, s:s, s:i, s:i, s:i, s:o}", "code", code, "language",
-				   "OTHER", "version", 479, "opaque", ++c->opaque, "flag", 0,
-				   "extFields", fields);
+	json_t *header =
+		json_pack("{s:i, s:s, s:i, s:i, s:i, s:o}", "code", code, "language", "OTHER",
+			  "version", 479, "opaque", ++c->opaque, "flag", 0, "extFields", fields);
 	char *text = json_dumps(header, JSON_COMPACT);
 	client_frame(c, text, strlen(text), body, body_len);
 	free(text);

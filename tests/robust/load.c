@@ -33,7 +33,7 @@ static void remember(struct load *l, int queue, int64_t offset, uint64_t number)
 
 static void take(struct load *l, const struct client *c, struct answer *a)
 {
-	/* All requests of the connection are sends: the last one's opaque is that of number next-1. */
+	/* The connection only sends: its last opaque is that of number next - 1. */
 	uint64_t number = l->next - 1 - (uint64_t)(c->opaque - a->opaque);
 
 	if (a->code == 0) {

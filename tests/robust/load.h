@@ -11,15 +11,15 @@
 
 struct load {
 	const char *topic;
-	uint64_t next;	  /* number of the next message; its body begins with it */
-	uint64_t n_acked; /* of all runs */
+	uint64_t next;                /* number of the next message; its body begins with it */
+	uint64_t n_acked;             /* of all runs */
 	uint64_t *acked[LOAD_QUEUES]; /* by offset: number + 1, or 0 */
 	int64_t size[LOAD_QUEUES];    /* of acked[] */
 	int64_t found[LOAD_QUEUES];   /* by the last load_check */
-	uint64_t under_way;	      /* sent on the connection, not answered yet */
+	uint64_t under_way;           /* sent on the connection, not answered yet */
 	size_t body_bytes;
-	int32_t refused;      /* code of the last refusal, 0: none */
-	char remark[256];     /* its text */
+	int32_t refused;  /* code of the last refusal, 0: none */
+	char remark[256]; /* its text */
 	uint32_t n_refused;
 };
 

@@ -1,6 +1,6 @@
 /*
- * What the programs of this folder share: the real program as a child in a fresh folder, and a client
- * that has nothing in common with the program but the protocol: sockets, JSON frames, jansson.
+ * What the programs of this folder share: the real program as a child in a fresh folder, and a
+ * client that has nothing in common with the program but the protocol: sockets, JSON frames, jansson.
  *
  * Every wait has a deadline of WAIT_MS and fails the test when it passes: a stall is a failure.
  */
@@ -28,10 +28,10 @@
 /* ---- child.c: the program ---- */
 
 struct child {
-	char dir[64]; /* its working folder, with conf.json, err.log, store */
-	pid_t pid;    /* 0: none */
-	int out;      /* its standard output */
-	int notify;   /* its NOTIFY_SOCKET */
+	char dir[64];     /* its working folder, with conf.json, err.log, store */
+	pid_t pid;        /* 0: none */
+	int out;          /* its standard output */
+	int notify;       /* its NOTIFY_SOCKET */
 	char lines[2048]; /* what it printed when it was ready */
 	char note[256];   /* the datagram that said so */
 	uint16_t namesrv, broker[CHILD_BROKERS];
@@ -45,8 +45,8 @@ struct child {
 
 /* A fresh folder and nothing in it. */
 void child_init(struct child *c);
-/* Writes conf.json: NameServer and broker on free ports. Each part is JSON members that begin with a
- * comma, or "": of the store, the flush plugin's name, of the broker's transport, of the broker. */
+/* Writes conf.json: NameServer and broker on free ports. Each part is JSON members that begin with
+ * a comma, or "": of the store, the flush plugin's name, of the broker's transport, of the broker. */
 void child_config(struct child *c, const char *store, const char *flush, const char *transport,
 		  const char *broker);
 void child_config_text(struct child *c, const char *text);
@@ -64,7 +64,7 @@ bool child_is_alive(const struct child *c);
 void child_fini(struct child *c);
 uint64_t child_rss(const struct child *c); /* VmRSS in bytes */
 
-/* The log: whole text (the caller frees); whether a line holds both texts; waits for such a line. */
+/* The log: its text (the caller frees); how many lines hold both texts; waits for such a line. */
 char *child_log(const struct child *c);
 uint32_t child_log_count(const struct child *c, const char *a, const char *b);
 void child_log_wait(const struct child *c, const char *a, const char *b);

@@ -59,7 +59,9 @@ static void close_many(int *fds, uint32_t n)
 static void an_idle_connection_takes_at_most_8_kib(void **state)
 {
 	(void)state;
-	enum { N = 5000 };
+	enum {
+		N = 5000
+	};
 	struct child c;
 	int *fds = calloc(N, sizeof(int));
 
@@ -114,7 +116,9 @@ static void ten_thousand_connections_of_one_byte_hurt_nobody(void **state)
 static void connections_beyond_the_limit_are_turned_away(void **state)
 {
 	(void)state;
-	enum { N = 300 };
+	enum {
+		N = 300
+	};
 	int fds[N];
 	struct child c;
 	struct client early;
@@ -139,7 +143,9 @@ static void connections_beyond_the_limit_are_turned_away(void **state)
 static void max_connections_is_kept(void **state)
 {
 	(void)state;
-	enum { N = 50 };
+	enum {
+		N = 50
+	};
 	int fds[N];
 	struct child c;
 	struct client early;
@@ -165,13 +171,15 @@ static uint32_t ask_and_never_read(int fd, const char *topic)
 	char header[512];
 	uint8_t frame[600];
 	uint32_t n = 0;
-	int len = snprintf(header, sizeof(header),
-			   "{\"code\":11,\"language\":\"OTHER\",\"version\":479,\"opaque\":1,\"flag\":0,"
-			   "\"extFields\":{\"consumerGroup\":\"g\",\"topic\":\"%s\",\"queueId\":\"0\","
-			   "\"queueOffset\":\"0\",\"maxMsgNums\":\"32\",\"sysFlag\":\"4\","
-			   "\"commitOffset\":\"0\",\"suspendTimeoutMillis\":\"0\","
-			   "\"subscription\":\"*\",\"subVersion\":\"0\","
-			   "\"expressionType\":\"TAG\"}}", topic);
+	int len = snprintf(
+		header, sizeof(header),
+		"{\"code\":11,\"language\":\"OTHER\",\"version\":479,\"opaque\":1,\"flag\":0,"
+		"\"extFields\":{\"consumerGroup\":\"g\",\"topic\":\"%s\",\"queueId\":\"0\","
+		"\"queueOffset\":\"0\",\"maxMsgNums\":\"32\",\"sysFlag\":\"4\","
+		"\"commitOffset\":\"0\",\"suspendTimeoutMillis\":\"0\","
+		"\"subscription\":\"*\",\"subVersion\":\"0\","
+		"\"expressionType\":\"TAG\"}}",
+		topic);
 	put32(frame, (uint32_t)len + 4);
 	put32(frame + 4, (uint32_t)len);
 	memcpy(frame + 8, header, (size_t)len);
@@ -186,7 +194,7 @@ static uint32_t ask_and_never_read(int fd, const char *topic)
 			break;
 		struct pollfd p = { .fd = fd, .events = POLLOUT };
 		if (poll(&p, 1, 200) == 0)
-			break; /* the broker reads no more from it: the back-pressure that is wanted */
+			break; /* the broker reads no more from it, as it should */
 	}
 	return n;
 }
@@ -194,7 +202,9 @@ static uint32_t ask_and_never_read(int fd, const char *topic)
 static void a_client_that_never_reads_costs_bounded_memory(void **state)
 {
 	(void)state;
-	enum { MUTE = 4 };
+	enum {
+		MUTE = 4
+	};
 	struct child c;
 	struct client producer;
 	size_t len = 200 * 1024;
@@ -213,8 +223,8 @@ static void a_client_that_never_reads_costs_bounded_memory(void **state)
 	}
 	uint64_t began = now_ns();
 	check_serves(c.broker[0]);
-	print_message("%u answers that nobody reads: others served in %.1f ms, %.1f MiB more\n", asked,
-		      (double)(now_ns() - began) / 1e6,
+	print_message("%u answers that nobody reads: others served in %.1f ms, %.1f MiB more\n",
+		      asked, (double)(now_ns() - began) / 1e6,
 		      (double)((int64_t)(child_rss(&c) - before)) / MIB);
 	if (!IS_SANITIZED) /* answers are spans of the store: no copies */
 		assert_true(child_rss(&c) < before + MUTE * 8 * MIB);
@@ -229,7 +239,9 @@ static void a_client_that_never_reads_costs_bounded_memory(void **state)
 static void half_frames_hold_nobody_up(void **state)
 {
 	(void)state;
-	enum { SLOW = 1000 };
+	enum {
+		SLOW = 1000
+	};
 	uint8_t half[5000] = { 0 };
 	int fds[SLOW];
 	struct child c;

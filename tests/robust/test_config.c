@@ -17,7 +17,8 @@ static void refused(struct child *c, const char *what)
 		const char *const args[] = { "mosaic", commands[i], "conf.json", NULL };
 		assert_int_equal(child_command(c, text, sizeof(text), args), 1);
 		if (strstr(text, what) == NULL)
-			fail_msg("`mosaic %s` does not say \"%s\" but\n%s", commands[i], what, text);
+			fail_msg("`mosaic %s` does not say \"%s\" but\n%s", commands[i], what,
+				 text);
 		if (i == 0)
 			print_message("%.*s\n", (int)strcspn(text, "\n"), text);
 	}
@@ -66,8 +67,10 @@ static void misspelt_options_name_the_nearest(void **state)
 	(void)state;
 	text_refused("{ \"brokr\": {} }", "did you mean \"broker\"");
 	text_refused("{ \"broker\":\n { \"nmae\": \"x\" } }", "conf.json:2: broker.nmae");
-	text_refused("{ \"broker\": { \"flush\": { \"plugin\": \"flush-async\", \"intervall\": \"1s\" "
-		     "} } }", "did you mean \"interval\"");
+	text_refused(
+		"{ \"broker\": { \"flush\": { \"plugin\": \"flush-async\", \"intervall\": \"1s\" "
+		"} } }",
+		"did you mean \"interval\"");
 	text_refused("{ \"broker\": { \"store\": { \"plugin\": \"store-mmpa\" } } }",
 		     "did you mean \"store-mmap\"");
 }
@@ -80,10 +83,12 @@ static void values_out_of_range_say_the_range(void **state)
 	text_refused("{ \"broker\": { \"topicQueues\": 9223372036854775807 } }", "topicQueues");
 	text_refused("{ \"broker\": { \"topicQueues\": 1e30 } }", "topicQueues");
 	text_refused("{ \"broker\": { \"maxMessage\": \"1ZiB\" } }", "maxMessage");
-	text_refused("{ \"broker\": { \"flush\": { \"plugin\": \"flush-async\", \"interval\": -1 } } }",
-		     "interval");
+	text_refused(
+		"{ \"broker\": { \"flush\": { \"plugin\": \"flush-async\", \"interval\": -1 } } }",
+		"interval");
 	text_refused("{ \"broker\": { \"transport\": { \"plugin\": \"transport-tcp\", \"listen\": "
-		     "\"0.0.0.0:99999\" } } }", "listen");
+		     "\"0.0.0.0:99999\" } } }",
+		     "listen");
 	text_refused("{ \"broker\": { \"namesrv\": [\"nowhere\"] } }", "namesrv");
 	text_refused("{ \"broker\": { \"name\": \"../x\" } }", "name");
 	text_refused("{ \"roles\": [\"king\"] }", "king");
@@ -119,8 +124,10 @@ static void an_address_in_use_is_refused(void **state)
 	child_config(&first, ", \"segment\": \"4MiB\"", "flush-async", "", "");
 	child_start(&first);
 	child_init(&second);
-	snprintf(text, sizeof(text), "{ \"roles\": [\"namesrv\"], \"namesrv\": { \"listen\": "
-		 "\"127.0.0.1:%u\", \"kvConfig\": \"kv.json\" } }", first.namesrv);
+	snprintf(text, sizeof(text),
+		 "{ \"roles\": [\"namesrv\"], \"namesrv\": { \"listen\": "
+		 "\"127.0.0.1:%u\", \"kvConfig\": \"kv.json\" } }",
+		 first.namesrv);
 	child_config_text(&second, text);
 	assert_int_equal(child_refused(&second), 1);
 	assert_true(child_log_count(&second, "mosaic run:", "in use") > 0);
@@ -169,7 +176,8 @@ static void plugin_refused(const char *variant, long bytes, mode_t mode, mode_t 
 	copy(from, to, bytes, mode);
 	snprintf(text, sizeof(text),
 		 "{ \"plugins\": { \"path\": [\"%s/plugins\", \"%s/plugins\"] }, \"broker\": "
-		 "{ \"balance\": { \"plugin\": \"%s\" } } }", c.dir, build, variant);
+		 "{ \"balance\": { \"plugin\": \"%s\" } } }",
+		 c.dir, build, variant);
 	child_config_text(&c, text);
 	refused(&c, what);
 	child_fini(&c);

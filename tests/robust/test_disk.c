@@ -80,8 +80,8 @@ static void full_disk(const char *flush)
 	client_open(&client, c.broker[0]);
 	for (int i = 0; i < 100 && l.n_refused < 500; i++)
 		assert_true(load_run(&l, &client, 100, 20));
-	print_message("%s: %llu messages, then code %d, %s\n", flush,
-		      (unsigned long long)l.n_acked, l.refused, l.remark);
+	print_message("%s: %llu messages, then code %d, %s\n", flush, (unsigned long long)l.n_acked,
+		      l.refused, l.remark);
 	assert_int_equal(l.refused, 14); /* SERVICE_NOT_AVAILABLE: clients go to another broker */
 	assert_true(l.remark[0] != '\0');
 	assert_true(child_is_alive(&c));
@@ -251,9 +251,9 @@ static const char *segment_path(const struct child *c, uint64_t begin, char *buf
 }
 
 struct tail {
-	uint64_t segment;      /* where the last segment with records begins */
-	uint32_t last, end;    /* the last record and the end, in the segment */
-	uint32_t n;            /* records in it */
+	uint64_t segment;   /* where the last segment with records begins */
+	uint32_t last, end; /* the last record and the end, in the segment */
+	uint32_t n;         /* records in it */
 };
 
 /* Finds the end of the log by its records (store.md: size, magic). */
@@ -273,7 +273,8 @@ static struct tail find_tail(const struct child *c)
 	}
 	int fd = open(segment_path(c, t.segment, path, sizeof(path)), O_RDONLY | O_CLOEXEC);
 	uint8_t head[8];
-	while (pread(fd, head, 8, t.end) == 8 && get32(head) != 0 && get32(head + 4) == 0xDAA320A7u) {
+	while (pread(fd, head, 8, t.end) == 8 && get32(head) != 0 &&
+	       get32(head + 4) == 0xDAA320A7u) {
 		t.last = t.end;
 		t.end += get32(head);
 		t.n++;
@@ -320,7 +321,12 @@ static void forget_after(struct load *l, uint16_t port, int64_t least, int64_t m
 	assert_in_range(n, least, most);
 }
 
-enum damage { FLIPPED, GARBAGE, CUT_SHORT, ZEROED };
+enum damage {
+	FLIPPED,
+	GARBAGE,
+	CUT_SHORT,
+	ZEROED
+};
 
 /* Damages the tail after a clean stop or a kill; the broker starts and keeps what lies before. */
 static void damaged_tail(enum damage damage, bool is_killed)
@@ -351,8 +357,8 @@ static void damaged_tail(enum damage damage, bool is_killed)
 		change(&c, t.segment, t.end, bytes, sizeof(bytes));
 		break;
 	case CUT_SHORT:
-		assert_int_equal(truncate(segment_path(&c, t.segment, path, sizeof(path)),
-					  t.last + 100), 0);
+		assert_int_equal(
+			truncate(segment_path(&c, t.segment, path, sizeof(path)), t.last + 100), 0);
 		least = total - 1;
 		break;
 	case ZEROED:
@@ -370,7 +376,8 @@ static void damaged_tail(enum damage damage, bool is_killed)
 	/* Zeros behind the log's end cannot be told from what was never written. */
 	if (damage == FLIPPED || damage == CUT_SHORT || (damage == GARBAGE && is_killed))
 		assert_true(child_log_count(&c, "level=warn", "") +
-				    child_log_count(&c, "level=error", "") > 0);
+				    child_log_count(&c, "level=error", "") >
+			    0);
 	char *log = child_log(&c), *line = log;
 	for (char *rest = log; (line = strsep(&rest, "\n")) != NULL;)
 		if (strstr(line, "level=warn") || strstr(line, "level=error"))
@@ -391,11 +398,11 @@ static void damaged_tail(enum damage damage, bool is_killed)
 	child_fini(&c);
 }
 
-#define DAMAGE_TEST(name, damage, is_killed)       \
-	static void name(void **state)             \
-	{                                          \
-		(void)state;                       \
-		damaged_tail(damage, is_killed);   \
+#define DAMAGE_TEST(name, damage, is_killed)                                                       \
+	static void name(void **state)                                                             \
+	{                                                                                          \
+		(void)state;                                                                       \
+		damaged_tail(damage, is_killed);                                                   \
 	}
 
 DAMAGE_TEST(a_flipped_byte_in_the_last_record_costs_that_record, FLIPPED, false)

@@ -171,8 +171,10 @@ static void broker_config(struct child *c, const char *namesrvs)
 	snprintf(text, sizeof(text),
 		 "{ \"roles\": [\"broker\"], \"broker\": { \"namesrv\": [%s], \"transport\":\n"
 		 "{ \"plugin\": \"transport-tcp\", \"listen\": \"127.0.0.1:0\" }, \"store\":\n"
-		 "{ \"plugin\": \"store-mmap\", \"dir\": \"store\", \"segment\": \"4MiB\" }, \"flush\":\n"
-		 "{ \"plugin\": \"flush-async\" }, \"balance\": { \"plugin\": \"lb-roundrobin\" } } }",
+		 "{ \"plugin\": \"store-mmap\", \"dir\": \"store\", \"segment\": \"4MiB\" }, "
+		 "\"flush\":\n"
+		 "{ \"plugin\": \"flush-async\" }, \"balance\": { \"plugin\": \"lb-roundrobin\" } "
+		 "} }",
 		 namesrvs);
 	child_config_text(c, text);
 }
@@ -221,8 +223,8 @@ static void dead_nameservers_delay_nothing(void **state)
 	assert_int_equal(bind(mute, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(mute, 1), 0);
 	assert_int_equal(getsockname(mute, (struct sockaddr *)&a, &len), 0);
-	snprintf(list, sizeof(list), "\"127.0.0.1:%u\", \"127.0.0.1:%u\", \"127.0.0.1:%u\"",
-		 1, ntohs(a.sin_port), ns.namesrv);
+	snprintf(list, sizeof(list), "\"127.0.0.1:%u\", \"127.0.0.1:%u\", \"127.0.0.1:%u\"", 1,
+		 ntohs(a.sin_port), ns.namesrv);
 	child_init(&b);
 	broker_config(&b, list);
 	child_start(&b);
@@ -320,7 +322,9 @@ static void the_log_level_follows_signals(void **state)
 static void brokers_of_one_process_are_independent(void **state)
 {
 	(void)state;
-	enum { BROKERS = 3 };
+	enum {
+		BROKERS = 3
+	};
 	char text[4096];
 	size_t len;
 	struct child c;
@@ -328,14 +332,19 @@ static void brokers_of_one_process_are_independent(void **state)
 	struct client client;
 
 	child_init(&c);
-	len = (size_t)snprintf(text, sizeof(text), "{ \"namesrv\": { \"listen\": \"127.0.0.1:0\", "
+	len = (size_t)snprintf(text, sizeof(text),
+			       "{ \"namesrv\": { \"listen\": \"127.0.0.1:0\", "
 			       "\"kvConfig\": \"kv.json\" }, \"brokers\": [");
 	for (int i = 0; i < BROKERS; i++)
 		len += (size_t)snprintf(text + len, sizeof(text) - len,
-			"%s\n{ \"name\": \"broker-%c\", \"transport\": { \"plugin\": \"transport-tcp\", "
-			"\"listen\": \"127.0.0.1:0\" }, \"store\": { \"plugin\": \"store-mmap\", \"dir\": "
-			"\"store-%d\", \"segment\": \"4MiB\" }, \"flush\": { \"plugin\": \"flush-async\" "
-			"}, \"balance\": { \"plugin\": \"lb-roundrobin\" } }", i ? "," : "", 'a' + i, i);
+					"%s\n{ \"name\": \"broker-%c\", \"transport\": { "
+					"\"plugin\": \"transport-tcp\", "
+					"\"listen\": \"127.0.0.1:0\" }, \"store\": { \"plugin\": "
+					"\"store-mmap\", \"dir\": "
+					"\"store-%d\", \"segment\": \"4MiB\" }, \"flush\": { "
+					"\"plugin\": \"flush-async\" "
+					"}, \"balance\": { \"plugin\": \"lb-roundrobin\" } }",
+					i ? "," : "", 'a' + i, i);
 	snprintf(text + len, sizeof(text) - len, "] }");
 	child_config_text(&c, text);
 	child_start(&c);
@@ -347,8 +356,10 @@ static void brokers_of_one_process_are_independent(void **state)
 		shutdown(client.fd, SHUT_WR);
 		load_drain(&l[i], &client);
 		client_close(&client);
-		child_log_wait(&c, "broker_registered", i == 0 ? "broker-a" : i == 1 ? "broker-b" :
-									       "broker-c");
+		child_log_wait(&c, "broker_registered",
+			       i == 0   ? "broker-a"
+			       : i == 1 ? "broker-b"
+					: "broker-c");
 	}
 	assert_int_equal(route_code(c.namesrv, "TBW102"), 0);
 	child_kill(&c);

@@ -1,4 +1,4 @@
-/* Bytes that no client should send: the odd ones are served, the bad ones end their connection only. */
+/* Bytes that no client should send: odd ones are served, bad ones end their connection only. */
 #include "robust.h"
 #include <errno.h>
 #include <poll.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAX_FRAME 16777216u /* with its length word (NettyDecoder, 5.3.3) */
-#define QUIET_MS 100	    /* for what is never answered; everything else waits for an event */
+#define QUIET_MS 100        /* for what is never answered; everything else waits for an event */
 
 static struct child broker; /* one for all tests: it must survive them in any order */
 
@@ -39,7 +39,8 @@ static void closed_without_answer(struct client *c)
 	struct answer a;
 	int rc = client_next(c, &a, WAIT_MS);
 	if (rc != 0)
-		fail_msg("%s", rc == 1 ? "answered instead of closed" : "neither answered nor closed");
+		fail_msg("%s",
+			 rc == 1 ? "answered instead of closed" : "neither answered nor closed");
 }
 
 static void closes_on(const void *bytes, size_t len)
@@ -100,7 +101,7 @@ static uint8_t *from_hex(const char *hex, size_t *len)
 	return bytes;
 }
 
-/* Java's answers for missing fields are a NullPointerException's text: ours says what is missing. */
+/* Java answers missing fields with a NullPointerException's text: ours says what is missing. */
 static bool is_java_text(const char *remark)
 {
 	return strstr(remark, "Exception") != NULL;
@@ -111,7 +112,8 @@ static void compare_answer(const char *name, struct answer *ours, json_t *sample
 	size_t len;
 	uint8_t *frame = from_hex(json_string_value(json_object_get(sample, "received_hex")), &len);
 	/* A NameServer's sample may be cut: its header is whole. */
-	json_t *header = json_loadb((char *)frame + 8, get32(frame + 4), JSON_DISABLE_EOF_CHECK, NULL);
+	json_t *header =
+		json_loadb((char *)frame + 8, get32(frame + 4), JSON_DISABLE_EOF_CHECK, NULL);
 	assert_non_null(header);
 	int code = (int)json_integer_value(json_object_get(header, "code"));
 	const char *remark = json_string_value(json_object_get(header, "remark"));
@@ -181,7 +183,7 @@ static void odd_frames_have_the_fate_they_have_at_apache(void **state)
 	client_open(&c, broker.broker[0]);
 	assert_int_equal(client_send_wait(&c, "VecTopic", 0, "x", 1, NULL), 0);
 	client_close(&c);
-	json_array_foreach(all, i, sample)
+	json_array_foreach (all, i, sample)
 		compare_case(sample);
 	json_decref(all);
 	check_serves(broker.broker[0]);
@@ -200,7 +202,7 @@ static void frame_lengths_that_lie_end_the_connection(void **state)
 	closes_on_words(0x80000000, 100);
 	closes_on_words(0xffffffff, 100);
 	closes_on_words(8, 9);
-	closes_on_words(8, 0xffffff); /* header far beyond its frame */
+	closes_on_words(8, 0xffffff);    /* header far beyond its frame */
 	closes_on_words(56, 0x02000008); /* unknown serialization */
 	closes_on_words(56, 0xff000008);
 	check_serves(broker.broker[0]);
@@ -221,7 +223,9 @@ static void the_largest_frame_is_accepted(void **state)
 static void promised_bytes_take_no_memory(void **state)
 {
 	(void)state;
-	enum { LIARS = 500 };
+	enum {
+		LIARS = 500
+	};
 	int fds[LIARS];
 	uint8_t start_of_frame[9] = { 0 };
 	uint64_t before;
@@ -274,23 +278,36 @@ static void frames_arrive_in_any_pieces(void **state)
 static void headers_of_fastjson_are_understood(void **state)
 {
 	(void)state;
-	assert_int_equal(header_code("{'code':351,'opaque':8,'flag':0,'extFields':{'topic':'T'}}",
-				     NULL, 0), 17);
+	assert_int_equal(
+		header_code("{'code':351,'opaque':8,'flag':0,'extFields':{'topic':'T'}}", NULL, 0),
+		17);
 	assert_int_equal(header_code("{code:351,opaque:8,flag:0,extFields:{topic:\"T\"}}", NULL, 0),
 			 17);
 	assert_int_equal(header_code("{\"code\":351,\"opaque\":8,\"flag\":4,"
-				     "\"extFields\":{\"topic\":\"T\"}}", NULL, 0), 17);
+				     "\"extFields\":{\"topic\":\"T\"}}",
+				     NULL, 0),
+			 17);
 	assert_int_equal(header_code("{\"code\":351,\"opaque\":8,\"unknown\":[1,{\"a\":[]}],"
-				     "\"extFields\":{\"topic\":\"T\",\"x\":\"y\"}}", NULL, 0), 17);
+				     "\"extFields\":{\"topic\":\"T\",\"x\":\"y\"}}",
+				     NULL, 0),
+			 17);
 }
 
 static void headers_that_are_no_json_end_the_connection(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "{", "}", "[]", "\"code\"", "{\"code\":}", "{\"code\":351",
-					   "nonsense", "{\"code\":351,\"extFields\":{\"topic\":\"T}}",
-					   "{\"code\":99999999999}", "{\"code\":\"abc\"}",
-					   "{\"extFields\":{\"a\":\"\\u12\"}}", "\xff\xfe\x00" };
+	static const char *const bad[] = { "{",
+					   "}",
+					   "[]",
+					   "\"code\"",
+					   "{\"code\":}",
+					   "{\"code\":351",
+					   "nonsense",
+					   "{\"code\":351,\"extFields\":{\"topic\":\"T}}",
+					   "{\"code\":99999999999}",
+					   "{\"code\":\"abc\"}",
+					   "{\"extFields\":{\"a\":\"\\u12\"}}",
+					   "\xff\xfe\x00" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_int_equal(header_code(bad[i], NULL, 0), -1);
 	check_serves(broker.broker[0]);
@@ -299,7 +316,9 @@ static void headers_that_are_no_json_end_the_connection(void **state)
 static void a_header_may_be_nested_too_deeply(void **state)
 {
 	(void)state;
-	enum { DEPTH = 100000 };
+	enum {
+		DEPTH = 100000
+	};
 	char *header = malloc(3 * DEPTH + 200);
 	size_t len = (size_t)sprintf(header, "{" ASK_TOPIC ",\"x\":");
 
@@ -349,8 +368,8 @@ static int32_t send_batch(const void *body, size_t len)
 {
 	struct client c;
 	client_open(&c, broker.broker[0]);
-	client_request(&c, 320, body, len, "a", "p", "b", "RobustBatch", "c", "TBW102", "d", "4", "e",
-		       "0", "f", "0", "g", "1", "h", "0", "i", "", "j", "0", "k", "false", "m",
+	client_request(&c, 320, body, len, "a", "p", "b", "RobustBatch", "c", "TBW102", "d", "4",
+		       "e", "0", "f", "0", "g", "1", "h", "0", "i", "", "j", "0", "k", "false", "m",
 		       "true", NULL);
 	int32_t code = code_or_closed(&c);
 	client_close(&c);
@@ -372,7 +391,10 @@ static size_t batch_item(uint8_t *p, const char *body)
 static void batches_that_lie_store_nothing(void **state)
 {
 	(void)state;
-	static const struct { size_t at; uint32_t word; } lies[] = {
+	static const struct {
+		size_t at;
+		uint32_t word;
+	} lies[] = {
 		{ 16, 0xffffffff }, { 16, 0x7fffffff }, { 16, 6 }, { 16, 100 }, { 23, 0xffff0000 },
 	};
 	uint8_t body[128];
@@ -380,8 +402,8 @@ static void batches_that_lie_store_nothing(void **state)
 
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
 		/* The first message is good: none of a batch is stored when one is bad. */
-		size_t first = batch_item(body, "first"), len = first + batch_item(body + first,
-										  "12345");
+		size_t first = batch_item(body, "first"),
+		       len = first + batch_item(body + first, "12345");
 		put32(body + first + lies[i].at, lies[i].word);
 		if (lies[i].at == 23)
 			memset(body + len - 2, 0xff, 2); /* the properties' length */
@@ -394,7 +416,8 @@ static void batches_that_lie_store_nothing(void **state)
 	client_open(&c, broker.broker[0]);
 	size_t len = batch_item(body, "good");
 	assert_int_equal(send_batch(body, len), 0);
-	put32(body, 0x7fffffff); /* a message's own size is not believed, as at Apache: it is counted */
+	put32(body,
+	      0x7fffffff); /* a message's own size is not believed, as at Apache: it is counted */
 	assert_int_equal(send_batch(body, len), 0);
 	assert_int_equal(client_pull_all(&c, "RobustBatch", 0, NULL, NULL), 2);
 	client_close(&c);
@@ -457,13 +480,23 @@ static void heartbeats_may_be_anything(void **state)
 	size_t n = (size_t)sprintf(nested, "{\"consumerDataSet\":");
 	memset(nested + n, '[', deep);
 	nested[n + deep] = '\0';
-	const char *bodies[] = { "", "{", "null", "[]", "{}", "7", "\xff\xff", "{\"clientID\":7}",
-				 "{\"clientID\":\"c\",\"consumerDataSet\":{}}",
-				 "{\"clientID\":\"c\",\"consumerDataSet\":[null,1,\"x\",[]]}",
-				 "{\"clientID\":\"c\",\"producerDataSet\":[{\"groupName\":null}],"
-				 "\"consumerDataSet\":[{\"groupName\":\"g\",\"subscriptionDataSet\":"
-				 "[{\"topic\":null,\"tagsSet\":7,\"codeSet\":[\"x\"]}]}]}",
-				 nested, huge };
+	const char *bodies[] = {
+		"",
+		"{",
+		"null",
+		"[]",
+		"{}",
+		"7",
+		"\xff\xff",
+		"{\"clientID\":7}",
+		"{\"clientID\":\"c\",\"consumerDataSet\":{}}",
+		"{\"clientID\":\"c\",\"consumerDataSet\":[null,1,\"x\",[]]}",
+		"{\"clientID\":\"c\",\"producerDataSet\":[{\"groupName\":null}],"
+		"\"consumerDataSet\":[{\"groupName\":\"g\",\"subscriptionDataSet\":"
+		"[{\"topic\":null,\"tagsSet\":7,\"codeSet\":[\"x\"]}]}]}",
+		nested,
+		huge
+	};
 	child_init(&b);
 	child_config(&b, ", \"segment\": \"4MiB\"", "flush-async", "", ", \"maxGroups\": 50000");
 	b.level = "warn";
@@ -487,10 +520,19 @@ static void heartbeats_may_be_anything(void **state)
 
 /* ---- numbers ---- */
 
-static const char *const numbers[] = { "-1", "-2147483648", "2147483647", "2147483648",
-				       "9223372036854775807", "-9223372036854775808",
-				       "9223372036854775808", "99999999999999999999999", "1e9", "",
-				       " 1", "0x10", "NaN" };
+static const char *const numbers[] = { "-1",
+				       "-2147483648",
+				       "2147483647",
+				       "2147483648",
+				       "9223372036854775807",
+				       "-9223372036854775808",
+				       "9223372036854775808",
+				       "99999999999999999999999",
+				       "1e9",
+				       "",
+				       " 1",
+				       "0x10",
+				       "NaN" };
 #define N_NUMBERS (sizeof(numbers) / sizeof(numbers[0]))
 
 static void pulls_with_any_numbers_are_answered(void **state)
@@ -505,14 +547,12 @@ static void pulls_with_any_numbers_are_answered(void **state)
 		for (int field = 0; field < 6; field++) {
 			const char *v = numbers[i];
 			client_call(&c, &a, 11, NULL, 0, "consumerGroup", "g", "topic",
-				    "RobustNumbers", "queueId", field == 0 ? v : "0",
-				    "queueOffset", field == 1 ? v : "0",
-				    "maxMsgNums", field == 2 ? v : "32",
-				    "sysFlag", field == 3 ? v : "4",
-				    "commitOffset", field == 4 ? v : "0",
-				    "suspendTimeoutMillis", field == 5 ? v : "0",
-				    "subscription", "*", "subVersion", v, "expressionType", "TAG",
-				    NULL);
+				    "RobustNumbers", "queueId", field == 0 ? v : "0", "queueOffset",
+				    field == 1 ? v : "0", "maxMsgNums", field == 2 ? v : "32",
+				    "sysFlag", field == 3 ? v : "4", "commitOffset",
+				    field == 4 ? v : "0", "suspendTimeoutMillis",
+				    field == 5 ? v : "0", "subscription", "*", "subVersion", v,
+				    "expressionType", "TAG", NULL);
 			answer_free(&a);
 		}
 	client_close(&c);
@@ -552,8 +592,8 @@ static void offsets_may_be_the_largest_there_are(void **state)
 static void ask_everything(struct child *c, uint16_t port, int variant)
 {
 	static const char nonsense[] = "{\"a\":[{}],\"table\":7,\"offsetTable\":{\"x\":null}}";
-	static const int far[] = { 1007, 1008, 200050, 200051, 200052, 200053, 200054, 200055,
-				   200056, 200151, -1, 2147483647 };
+	static const int far[] = { 1007,   1008,   200050, 200051, 200052, 200053,
+				   200054, 200055, 200056, 200151, -1,     2147483647 };
 	struct client client;
 	struct answer a;
 
@@ -564,15 +604,14 @@ static void ask_everything(struct child *c, uint16_t port, int variant)
 		if (variant == 0)
 			client_request(&client, code, NULL, 0, NULL);
 		else
-			client_request(&client, code, nonsense,
-				       variant == 1 ? 0 : sizeof(nonsense) - 1, "topic", t,
-				       "consumerGroup", t, "group", n, "queueId", n, "offset", n,
-				       "queueOffset", n, "commitOffset", n, "timestamp", n,
-				       "maxMsgNums", n, "sysFlag", n, "brokerName", t, "brokerAddr",
-				       t, "brokerId", n, "clusterName", "x", "haServerAddr", "",
-				       "namespace", t, "key", t, "value", t, "clientId", t,
-				       "timerDelay", n, "e", n, "a", t, "b", t, "c", "x", "d", n,
-				       "f", n, "g", n, "h", n, NULL);
+			client_request(
+				&client, code, nonsense, variant == 1 ? 0 : sizeof(nonsense) - 1,
+				"topic", t, "consumerGroup", t, "group", n, "queueId", n, "offset",
+				n, "queueOffset", n, "commitOffset", n, "timestamp", n,
+				"maxMsgNums", n, "sysFlag", n, "brokerName", t, "brokerAddr", t,
+				"brokerId", n, "clusterName", "x", "haServerAddr", "", "namespace",
+				t, "key", t, "value", t, "clientId", t, "timerDelay", n, "e", n,
+				"a", t, "b", t, "c", "x", "d", n, "f", n, "g", n, "h", n, NULL);
 		/* Some are never answered, others not at once: what comes behind is. */
 		int32_t mark = client_request(&client, 351, NULL, 0, "topic", "NoTopic", NULL);
 		for (bool found = false; !found; answer_free(&a)) {
