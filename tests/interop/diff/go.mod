@@ -1,0 +1,3 @@
+module mosaic/tests/interop/diff
+
+go 1.19
