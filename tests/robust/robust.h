@@ -1,6 +1,6 @@
 /*
  * What the programs of this folder share: the real program as a child in a fresh folder, and a
- * client that has nothing in common with the program but the protocol: sockets, JSON frames, jansson.
+ * client that has nothing in common with it but the protocol: sockets, JSON frames, jansson.
  *
  * Every wait has a deadline of WAIT_MS and fails the test when it passes: a stall is a failure.
  */
@@ -46,7 +46,7 @@ struct child {
 /* A fresh folder and nothing in it. */
 void child_init(struct child *c);
 /* Writes conf.json: NameServer and broker on free ports. Each part is JSON members that begin with
- * a comma, or "": of the store, the flush plugin's name, of the broker's transport, of the broker. */
+ * a comma, or "": of the store, the flush plugin's name, of the transport, of the broker. */
 void child_config(struct child *c, const char *store, const char *flush, const char *transport,
 		  const char *broker);
 void child_config_text(struct child *c, const char *text);
