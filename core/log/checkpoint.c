@@ -102,12 +102,19 @@ static bool units_are_due(const struct checkpoint *c)
 	       host_now_ns(c->log->host) - c->synced_ns >= SYNC_NS;
 }
 
+/* The store has failed and says so itself; or its disk is full, then a tick tries again. */
+static void units_failed(struct checkpoint *c)
+{
+	c->has_units = false;
+	c->is_failed = c->is_hurried = true;
+}
+
 static void units_synced(struct mosaic_req *req)
 {
 	struct checkpoint *c = req->data;
 	c->is_busy = false;
 	if (req->status < 0) {
-		c->is_failed = true; /* the store has failed and says so itself */
+		units_failed(c);
 	} else {
 		c->are_units_synced = true;
 		c->is_changed |= c->logics_ms < c->units.store_ms;
@@ -171,6 +178,8 @@ static void checkpoint_work(struct checkpoint *c)
 	if (may_write && units_are_due(c)) {
 		c->is_busy = true;
 		rc = units_sync(c);
+		if (rc < 0)
+			units_failed(c);
 	} else if (may_write && c->is_changed && (c->may_save || c->closed)) {
 		c->is_busy = true;
 		c->may_save = false;

@@ -54,6 +54,7 @@ struct mosaic_store {
 	uint8_t *checkpoint; /* NULL: there is none */
 	uint64_t checkpoint_len;
 	int n_saves, n_pins, n_queue_syncs;
+	int32_t queue_sync_status; /* of every sync of the queues */
 	/* What goes wrong: status of the next calls, 0 = nothing. */
 	bool pends;
 	int fail_log_reserve, fail_queue_reserve, fail_sync, fail_read, fail_read_after;
@@ -259,9 +260,9 @@ static int32_t disk_sync_queues(struct mosaic_store *s, struct mosaic_req *req)
 {
 	s->n_queue_syncs++;
 	for (uint32_t i = 0; i < s->n_streams; i++)
-		if (s->streams[i].kind == MOSAIC_CONSUME_QUEUE)
+		if (s->streams[i].kind == MOSAIC_CONSUME_QUEUE && s->queue_sync_status == 0)
 			s->streams[i].synced = s->streams[i].end;
-	return disk_post(s, req, 0);
+	return disk_post(s, req, s->queue_sync_status);
 }
 
 static int32_t disk_truncate(struct mosaic_stream *st, uint64_t to, struct mosaic_req *req)

@@ -175,6 +175,25 @@ static void garbage_is_no_checkpoint(void **state)
 	fake_host_fini(&h);
 }
 
+static void queues_that_could_not_be_synced_are_synced_later(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f), 0);
+	f.disk.queue_sync_status = MOSAIC_E_NOSPACE;
+	assert_int_equal(fixture_send(&f, "T", 0, "a", NULL), 0);
+	sync_log(&f);
+	fake_host_advance_ms(&f.h, 8000);
+	assert_true(f.disk.n_queue_syncs > 0);
+	assert_int_equal(saved(&f, 8), 0); /* nothing is claimed for them */
+	f.disk.queue_sync_status = 0; /* there is room again; nothing else happens */
+	fake_host_advance_ms(&f.h, 8000);
+	assert_int_equal(saved(&f, 8), f.log->last_store_ms);
+	assert_int_equal(saved(&f, 72), f.log->last_unit_phys);
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,6 +205,7 @@ int main(void)
 		cmocka_unit_test(fields_of_apaches_broker_are_kept),
 		cmocka_unit_test(broken_log_claims_nothing_new),
 		cmocka_unit_test(garbage_is_no_checkpoint),
+		cmocka_unit_test(queues_that_could_not_be_synced_are_synced_later),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
