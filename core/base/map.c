@@ -13,17 +13,36 @@ static uint64_t mix(uint64_t a, uint64_t b)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-/* Fixed constants, no seed: two runs of the simulator must agree in everything. */
-uint64_t hash_bytes(const void *bytes, size_t len)
+static uint64_t hash_seeded(uint64_t seed, const void *bytes, size_t len)
 {
 	const uint8_t *p = bytes;
-	uint64_t hash = UINT64_C(0x9E3779B97F4A7C15) ^ len, tail = 0;
+	uint64_t hash = seed ^ UINT64_C(0x9E3779B97F4A7C15) ^ len, tail = 0;
 
 	for (; len >= 8; p += 8, len -= 8)
 		hash = mix(hash ^ get_be64(p), UINT64_C(0xD6E8FEB86659FD93));
 	for (; len != 0; p++, len--)
 		tail = tail << 8 | *p;
 	return mix(hash ^ tail, UINT64_C(0xA0761D6478BD642F));
+}
+
+uint64_t hash_bytes(const void *bytes, size_t len)
+{
+	return hash_seeded(0, bytes, len);
+}
+
+static uint64_t hash_key(const struct map *m, struct mosaic_slice key)
+{
+	return hash_seeded(m->seed, key.ptr, key.len);
+}
+
+/*
+ * Keys are names that come from the network: who can compute their hashes can make all of them
+ * collide. Where the first memory of a map lies is different in each process and told to nobody. The
+ * order of iteration does not depend on it: two runs of the simulator agree in everything.
+ */
+static uint64_t seed_of(const struct map_entry *entries)
+{
+	return mix((uint64_t)(uintptr_t)entries, UINT64_C(0xD6E8FEB86659FD93)) | 1;
 }
 
 void map_free(struct map *m)
@@ -77,6 +96,8 @@ static void rebuild(struct map *m)
 		m->entries = mem_resize(m->entries, m->cap_entries * sizeof(*m->entries));
 		m->index = mem_resize(m->index, m->n_index * sizeof(*m->index));
 	}
+	if (m->seed == 0)
+		m->seed = seed_of(m->entries);
 	memset(m->index, 0, m->n_index * sizeof(*m->index));
 	for (uint32_t i = 0; i < m->n_entries; i++)
 		index_add(m, i);
@@ -84,15 +105,14 @@ static void rebuild(struct map *m)
 
 void *map_get(const struct map *m, struct mosaic_slice key)
 {
-	struct map_entry *e = find(m, key, hash_bytes(key.ptr, key.len));
+	struct map_entry *e = find(m, key, hash_key(m, key));
 
 	return e ? e->value : NULL;
 }
 
 void *map_put(struct map *m, struct mosaic_slice key, void *value)
 {
-	uint64_t hash = hash_bytes(key.ptr, key.len);
-	struct map_entry *e = find(m, key, hash);
+	struct map_entry *e = find(m, key, hash_key(m, key));
 
 	ASSERT(value);
 	if (e) {
@@ -104,7 +124,7 @@ void *map_put(struct map *m, struct mosaic_slice key, void *value)
 	if (m->n_entries == m->cap_entries)
 		rebuild(m);
 	m->entries[m->n_entries] = (struct map_entry){
-		.key = slice(slice_dup(key), key.len), .value = value, .hash = hash
+		.key = slice(slice_dup(key), key.len), .value = value, .hash = hash_key(m, key)
 	};
 	index_add(m, m->n_entries++);
 	m->count++;
@@ -113,7 +133,7 @@ void *map_put(struct map *m, struct mosaic_slice key, void *value)
 
 void *map_remove(struct map *m, struct mosaic_slice key)
 {
-	struct map_entry *e = find(m, key, hash_bytes(key.ptr, key.len));
+	struct map_entry *e = find(m, key, hash_key(m, key));
 
 	if (!e)
 		return NULL;

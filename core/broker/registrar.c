@@ -237,7 +237,8 @@ static void write_topics(const struct nameserver *ns, struct json_writer *w)
 	for (uint32_t pos = 0; (e = map_next(&b->topics->table, &pos)) != NULL;) {
 		const struct topic *topic = e->value;
 
-		if (topic->changed_at <= ns->since || e->hash % ns->n_parts != ns->part)
+		if (topic->changed_at <= ns->since ||
+		    hash_bytes(e->key.ptr, e->key.len) % ns->n_parts != ns->part)
 			continue;
 		jw_key_slice(w, e->key);
 		topic_write(topic, b->config.permission | ~(PERM_READ | PERM_WRITE), w);

@@ -123,6 +123,30 @@ static void hash_depends_on_every_byte_and_the_length(void **state)
 	}
 }
 
+/* Names come from the network: whoever chooses them must not be able to choose their places. */
+static void keys_made_to_collide_are_spread(void **state)
+{
+	enum { KEYS = 2000, SLOTS = 4096 };
+	struct map m = MAP_INIT;
+	struct map_entry *e;
+	bool seen[SLOTS] = { false };
+	uint32_t n = 0, places = 0;
+
+	(void)state;
+	for (uint64_t i = 0; n < KEYS; i++) {
+		if (hash_bytes(&i, sizeof(i)) % SLOTS != 0)
+			continue;
+		map_put(&m, slice(&i, sizeof(i)), &m);
+		n++;
+	}
+	for (uint32_t pos = 0; (e = map_next(&m, &pos)) != NULL;) {
+		places += !seen[e->hash % SLOTS];
+		seen[e->hash % SLOTS] = true;
+	}
+	assert_true(places > KEYS / 2);
+	map_free(&m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +155,7 @@ int main(void)
 		cmocka_unit_test(iterates_in_order_of_insertion_and_survives_removal),
 		cmocka_unit_test(sorted_gives_all_entries_by_key),
 		cmocka_unit_test(hash_depends_on_every_byte_and_the_length),
+		cmocka_unit_test(keys_made_to_collide_are_spread),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
