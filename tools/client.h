@@ -6,7 +6,7 @@
 #define TOOLS_CLIENT_H
 
 #include "base/buf.h"
-#include "node/host.h"
+#include "loop/host.h"
 #include "plugin/plugins.h"
 #include "rpc/call.h"
 

@@ -5,16 +5,7 @@
 #ifndef NODE_HOSTS_H
 #define NODE_HOSTS_H
 
-#include <mosaic/host.h>
-
-/* What the owner of an instance hears of it. All [core]; members may be NULL. */
-struct host_events {
-	void (*watermark)(void *user, uint32_t which, uint64_t upto); /* only grows */
-	void (*promise)(void *user, uint32_t which, uint32_t state);  /* the latest state */
-	void (*fail)(void *user, const struct mosaic_error *error);   /* once */
-	/* Extensions beside those of the host itself; NULL: not here. [main][core] */
-	const void *(*extension)(void *user, const char *id);
-};
+#include "loop/host_events.h"
 
 struct node_hosts {
 	void *ctx;

@@ -7,7 +7,7 @@
 #define NODE_NODE_H
 
 #include "config/config.h"
-#include "node/logger.h"
+#include "loop/logger.h"
 
 struct node;
 

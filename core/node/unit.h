@@ -6,7 +6,7 @@
 #define NODE_UNIT_H
 
 #include "node/broker_node.h"
-#include "node/host.h"
+#include "loop/host.h"
 #include "node/namesrv_node.h"
 
 #define UNIT_HOSTS 8 /* instances: two transports, store, flush, replication */

@@ -6,7 +6,7 @@
 #ifndef KIT_TRANSPORT_H
 #define KIT_TRANSPORT_H
 
-#include "node/host.h"
+#include "loop/host.h"
 
 #include "base/buf.h"
 #include "base/bytes.h"

@@ -2,8 +2,8 @@
  * How long the core thread works in one turn of its loop, from the return of poll to the next poll:
  * what a request that arrives at a bad moment waits for before anybody looks at it.
  */
-#ifndef NODE_LOOP_WATCH_H
-#define NODE_LOOP_WATCH_H
+#ifndef LOOP_LOOP_WATCH_H
+#define LOOP_LOOP_WATCH_H
 
 #include "base/hist.h"
 

@@ -1,4 +1,4 @@
-#include "node/logger.h"
+#include "loop/logger.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

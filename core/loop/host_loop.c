@@ -1,4 +1,4 @@
-#include "node/host_loop.h"
+#include "loop/host_loop.h"
 
 #include "base/err.h"
 #include "base/mem.h"

@@ -1,4 +1,4 @@
-#include "node/host.h"
+#include "loop/host.h"
 
 #include <stdio.h>
 #include <stdlib.h>

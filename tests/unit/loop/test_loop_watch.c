@@ -1,4 +1,4 @@
-#include "node/loop_watch.h"
+#include "loop/loop_watch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -4,8 +4,8 @@
  * a line begins with the level as "<N>" and leaves out the time, which the journal has. A pipe that
  * nobody empties makes the writer wait: the descriptor is the operator's, so is its reader.
  */
-#ifndef NODE_LOGGER_H
-#define NODE_LOGGER_H
+#ifndef LOOP_LOGGER_H
+#define LOOP_LOGGER_H
 
 #include "base/compiler.h"
 #include <mosaic/host.h>

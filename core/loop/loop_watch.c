@@ -1,4 +1,4 @@
-#include "node/loop_watch.h"
+#include "loop/loop_watch.h"
 
 void loop_watch_init(struct loop_watch *watch, uint64_t now_ns, uint64_t idle_ns)
 {

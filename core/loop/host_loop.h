@@ -8,12 +8,12 @@
  *      What I/O callbacks post runs before the output of the same turn leaves.
  *   3. Nothing is posted after fini begins: the threads that could have been joined by then.
  */
-#ifndef NODE_HOST_LOOP_H
-#define NODE_HOST_LOOP_H
+#ifndef LOOP_HOST_LOOP_H
+#define LOOP_HOST_LOOP_H
 
 #include "base/host.h"
-#include "node/logger.h"
-#include "node/loop_watch.h"
+#include "loop/logger.h"
+#include "loop/loop_watch.h"
 #include <mosaic/ext/libuv.h>
 #include <pthread.h>
 #include <stdatomic.h>

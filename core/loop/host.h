@@ -3,12 +3,12 @@
  * host_loop. watermark(), promise() and fail() may come from any thread; the owner hears of them on
  * the core thread, never inside the plugin's call.
  */
-#ifndef NODE_HOST_H
-#define NODE_HOST_H
+#ifndef LOOP_HOST_H
+#define LOOP_HOST_H
 
 #include "base/host.h"
-#include "node/host_loop.h"
-#include "node/hosts.h"
+#include "loop/host_loop.h"
+#include "loop/host_events.h"
 
 struct host {
 	struct mosaic_host api; /* what the plugin gets */

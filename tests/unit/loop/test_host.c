@@ -1,5 +1,5 @@
 /* struct mosaic_host on libuv: what plugins rely on, with real threads. */
-#include "node/host.h"
+#include "loop/host.h"
 
 #include "base/err.h"
 #include <setjmp.h>

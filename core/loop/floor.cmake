@@ -1,0 +1,1 @@
+target_link_libraries(floor_loop PUBLIC uv)
