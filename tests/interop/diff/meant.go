@@ -24,6 +24,7 @@ var meant = []meantDifference{
 	{`^locks: `, `.*`, "a lock needs a group, a client and a queue; each queue is listed once"},
 	{`^heartbeat: |^members: `, `.*consume(FromWhere|Type)|.*messageModel|.*clientId|.*consumerIdList|code|remark|field IS_SU.*`,
 		"what a heartbeat leaves out has its default; a client is listed once; a new connection is asked for its subscriptions"},
+	{`^heartbeat: .* after no (clientID|expression type)`, `.*`, "no id, no client; tags come from the expression"},
 	{`empty (group|consumerGroup)|group "" of 0|illegal|"a\.b"|groupName":""`, `.*`, "a group has a legal name"},
 	{`without (consumerGroup|topic|defaultTopic|clientID)|without id|353 \[group\]|queue -1`, `.*`, "a missing field is named"},
 	{`^topics: .*(queues -1|=NORMAL|T_l5|T_l6)`, `.*`, "numbers of queues are not negative; the remark names the value"},
