@@ -38,6 +38,7 @@ enum pull_sys_flag {
 #define COLD_BYTES (64 * 1024)
 #define COLD_COUNT 8
 #define SCAN_UNITS_LEAST 800
+#define SCAN_UNITS_MOST 4096 /* whatever a client asks for: some 20 us of the core thread */
 #define PULL_COUNT_MAX 32
 /* Answers up to this size are copied behind the header: cheaper than a span per message. */
 #define COPY_MAX 4096
@@ -432,6 +433,7 @@ static void read_init(struct mosaic_read *read, struct pull_work *w)
 static int pull_collect(struct pull *p, struct pull_work *w)
 {
 	int64_t scan = p->max_count > SCAN_UNITS_LEAST ? p->max_count : SCAN_UNITS_LEAST;
+	scan = scan < SCAN_UNITS_MOST ? scan : SCAN_UNITS_MOST;
 	int64_t units = p->queue->segment_units;
 	int64_t file_end = p->offset - p->offset % units + units;
 	int64_t limit = p->offset + scan < file_end ? p->offset + scan : file_end;

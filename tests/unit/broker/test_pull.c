@@ -240,6 +240,24 @@ static void fields_that_sys_flag_does_not_need_may_be_missing(void **state)
 	rig_close(&r);
 }
 
+static void one_pull_does_not_walk_through_the_whole_queue(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	for (int i = 0; i < 5000; i++)
+		rig_send(&r, c, "T", 0, "TAGS\1A\2", "x");
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
+			  "0", "queueOffset", "0", "maxMsgNums", "2147483647", "sysFlag", "4",
+			  "commitOffset", "0", "suspendTimeoutMillis", "0", "subscription", "B",
+			  "subVersion", "0", "expressionType", "TAG", NULL);
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
+	assert_in_range(rig_i64(&f, "nextBeginOffset"), 800, 4096);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +273,7 @@ int main(void)
 		cmocka_unit_test(deleted_topic_answers_its_held_pulls),
 		cmocka_unit_test(without_subscription_in_the_header_the_group_must_be_there),
 		cmocka_unit_test(fields_that_sys_flag_does_not_need_may_be_missing),
+		cmocka_unit_test(one_pull_does_not_walk_through_the_whole_queue),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
