@@ -49,6 +49,7 @@ struct closing {
 	struct broker *b;
 	struct mosaic_req *req;
 	struct mosaic_req step;
+	struct gate_wait gate;
 };
 
 void data_version_bump(struct data_version *v, const struct mosaic_host *host)
@@ -224,15 +225,30 @@ static void close_docs_saved(struct mosaic_req *step)
 	}
 }
 
-static void close_unregistered(struct mosaic_req *step)
+static void close_durable(struct gate_wait *gate, enum gate_result result)
 {
-	struct closing *c = step->data;
+	struct closing *c = CONTAINER_OF(gate, struct closing, gate);
+	struct mosaic_req *step = &c->step;
+	(void)result; /* what could not be kept ends the close with an error at log_close */
 	step->done = close_docs_saved;
 	int rc = docs_flush(c->b->docs, step);
 	if (rc < 0) {
 		step->status = rc;
 		close_docs_saved(step);
 	}
+}
+
+/* Documents name offsets of the log: it is as durable as it promises before they are. */
+static void close_unregistered(struct mosaic_req *step)
+{
+	struct closing *c = step->data;
+	struct log *log = c->b->log;
+	c->gate.done = close_durable;
+	log_run_end(log);
+	if (log->is_broken || gate_is_open(&log->gate, log->end))
+		close_durable(&c->gate, GATE_KEPT);
+	else
+		gate_add(&log->gate, &c->gate, log->end);
 }
 
 int broker_close(struct broker *b, struct mosaic_req *req)

@@ -266,9 +266,9 @@ static void save(struct doc_state *s)
 
 	ASSERT(!s->is_saving);
 	d->broker->host->timer_stop(d->broker->host, &s->soon);
+	s->saving = s->changes; /* writing may find that there will be more to save */
 	write_doc(d, s->id, &s->content);
 	s->is_saving = true;
-	s->saving = s->changes;
 	s->doc = (struct mosaic_doc){
 		.req = { .done = saved, .data = s },
 		.name = kinds[s->id].name,

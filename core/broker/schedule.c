@@ -6,7 +6,8 @@
  *   level_deliver   a copy goes to the real topic, the cursor moves on
  *
  * Cursors are saved each 5 s (delayOffset.json): after a crash messages may be delivered again, never
- * lost. One timer wakes the level that is due first; an arrival in an idle level arms it.
+ * lost. Where acknowledgements wait for the disk, a cursor is saved only when the copies before it are
+ * durable too: else a power cut could keep the cursor and lose the copy. One timer wakes the level that is due first; an arrival in an idle level arms it.
  */
 #include "broker/schedule.h"
 #include "base/err.h"
@@ -30,6 +31,8 @@ struct level {
 	struct queue *queue;
 	struct mosaic_timer timer;
 	int64_t cursor; /* queue offset of the next message to deliver */
+	int64_t seen;   /* the cursor when the log ended at schedule.seen_end */
+	int64_t safe;   /* may be saved: the copies before it survive what an ack survives */
 	bool is_reading;
 	struct queue_unit unit;
 	struct mosaic_read units;
@@ -39,6 +42,7 @@ struct level {
 struct schedule {
 	struct broker *broker;
 	bool started, stopped;
+	uint64_t seen_end;
 	struct level levels[DELAY_LEVELS];
 };
 
@@ -246,17 +250,39 @@ void schedule_destroy(struct schedule *s)
 	free(s);
 }
 
-void schedule_save(const struct schedule *s, struct buf *out)
+/* Moves the safe cursors on as far as the log is durable. At a stop the log is durable already. */
+static void settle(struct schedule *s)
+{
+	const struct log *log = s->broker->log;
+	bool waits = log->config.flush_gates && !s->stopped;
+	bool moves = !waits || log->gate.durable >= s->seen_end;
+	bool is_behind = false;
+	for (uint32_t i = 0; i < DELAY_LEVELS; i++) {
+		struct level *l = &s->levels[i];
+		if (moves) {
+			l->safe = waits ? l->seen : l->cursor;
+			l->seen = l->cursor;
+		}
+		is_behind = is_behind || l->safe != l->cursor;
+	}
+	if (moves)
+		s->seen_end = log->end;
+	if (is_behind)
+		docs_dirty(s->broker->docs, DOC_DELAY_OFFSETS);
+}
+
+void schedule_save(struct schedule *s, struct buf *out)
 {
 	struct json_writer w;
+	settle(s);
 	jw_init_pretty(&w, out);
 	jw_object(&w);
 	jw_key(&w, "offsetTable");
 	jw_object(&w);
 	for (uint32_t i = 0; i < DELAY_LEVELS; i++)
-		if (s->levels[i].cursor > 0) {
+		if (s->levels[i].safe > 0) {
 			jw_key_int(&w, i + 1);
-			jw_i64(&w, s->levels[i].cursor);
+			jw_i64(&w, s->levels[i].safe);
 		}
 	jw_object_end(&w);
 	jw_object_end(&w);
@@ -273,6 +299,7 @@ int schedule_load(struct schedule *s, struct mosaic_slice text, struct mosaic_er
 		key[num_format_i64((uint8_t *)key, i + 1)] = 0;
 		int64_t cursor = json_get_i64(table, key, 0);
 		s->levels[i].cursor = cursor > 0 ? cursor : 0;
+		s->levels[i].seen = s->levels[i].safe = s->levels[i].cursor;
 	}
 	json_decref(root);
 	return 0;

@@ -246,6 +246,42 @@ static void delayed_message_comes_when_its_level_is_over(void **state)
 	rig_close(&r);
 }
 
+/* What delayOffset.json holds of level 2. */
+static int64_t saved_cursor(struct rig *r)
+{
+	struct mosaic_doc doc = { .name = "config/delayOffset.json", .req = { .done = rig_done, .data = r } };
+	int64_t cursor = 0;
+	r->done = false;
+	assert_true(log_doc_load(r->log, &doc) >= 0);
+	for (int i = 0; i < 100 && !r->done; i++)
+		fake_host_advance_ms(&r->host, 1);
+	if (doc.req.status == 0) {
+		const char *at = memmem(doc.content, doc.len, "2:", 2);
+		cursor = at ? strtoll(at + 2, NULL, 10) : 0;
+		log_doc_release(r->log, &doc);
+	}
+	return cursor;
+}
+
+static void a_delay_cursor_is_saved_after_the_copies_are_durable(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true };
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_post(c, "T", 0, "DELAY\1" "2\2WAIT\1false\2", "later");
+	fake_host_advance_ms(&r.host, 1000);
+	rig_durable(&r, r.appended);
+	fake_host_advance_ms(&r.host, 20000); /* delivered; nothing is durable since */
+	assert_true(r.appended > 0);
+	assert_int_equal(saved_cursor(&r), 0);
+	rig_durable(&r, r.appended);
+	fake_host_advance_ms(&r.host, 11000); /* two saves */
+	assert_int_equal(saved_cursor(&r), 1);
+	rig_close(&r);
+}
+
 static void message_sent_back_comes_again_on_the_retry_topic(void **state)
 {
 	struct rig r;
@@ -386,6 +422,7 @@ int main(void)
 		cmocka_unit_test(oneway_is_stored_and_not_answered),
 		cmocka_unit_test(batch_becomes_messages_with_consecutive_offsets),
 		cmocka_unit_test(delayed_message_comes_when_its_level_is_over),
+		cmocka_unit_test(a_delay_cursor_is_saved_after_the_copies_are_durable),
 		cmocka_unit_test(message_sent_back_comes_again_on_the_retry_topic),
 		cmocka_unit_test(a_topic_without_queues_is_refused),
 		cmocka_unit_test(delayed_message_comes_to_the_queue_it_was_sent_to),
