@@ -113,6 +113,16 @@ void offset_on_query(void *broker, struct request *req)
 
 /* ---- 15 UPDATE_CONSUMER_OFFSET ---------------------------------------------------------- */
 
+/* Also a queue that the topic had before it got fewer. Apache's broker takes any number; here a table
+ * is as long as its highest queue id, and a request must not cost half a megabyte. */
+static bool has_queue(const struct broker *b, struct mosaic_slice name, int32_t queue_id)
+{
+	const struct topic *topic = topics_find(b->topics, name);
+
+	return queue_id >= 0 && (queue_id < topic_queue_count(topic) ||
+				 log_queue_find(b->log, name, queue_id) != NULL);
+}
+
 void offset_on_update(void *broker, struct request *req)
 {
 	struct broker *b = broker;
@@ -133,6 +143,9 @@ void offset_on_update(void *broker, struct request *req)
 	else if (header_i32(h, "queueId", &queue_id) != 0)
 		reply_remark(&req->ticket, RES_INVALID_PARAMETER, "QueueId is null, topic is %.*s",
 			     SLICE_ARG(*topic));
+	else if (!has_queue(b, *topic, queue_id))
+		reply_remark(&req->ticket, RES_INVALID_PARAMETER,
+			     "queueId[%d] is illegal, topic is %.*s", queue_id, SLICE_ARG(*topic));
 	else if (header_i64(h, "commitOffset", &offset) != 0)
 		reply_remark(&req->ticket, RES_INVALID_PARAMETER, "Offset is null, topic is %.*s",
 			     SLICE_ARG(*topic));

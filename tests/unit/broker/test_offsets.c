@@ -64,6 +64,11 @@ static void refusals_of_a_commit(void **state)
 			  "T", "queueId", "0", "commitOffset", "abc", NULL);
 	f = rig_answer(&r, c);
 	assert_remark(&f, 29, "Offset is null, topic is T");
+	/* Half a megabyte of memory for each group, else. */
+	fake_conn_request(c, REQ_UPDATE_CONSUMER_OFFSET, NO_BODY, "consumerGroup", "G", "topic",
+			  "T", "queueId", "65535", "commitOffset", "1", NULL);
+	f = rig_answer(&r, c);
+	assert_remark(&f, 29, "queueId[65535] is illegal, topic is T");
 	rig_close(&r);
 }
 
