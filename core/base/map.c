@@ -37,8 +37,8 @@ static uint64_t hash_key(const struct map *m, struct mosaic_slice key)
 
 /*
  * Keys are names that come from the network: who can compute their hashes can make all of them
- * collide. Where the first memory of a map lies is different in each process and told to nobody. The
- * order of iteration does not depend on it: two runs of the simulator agree in everything.
+ * collide. Where the first memory of a map lies is different in each process and told to nobody.
+ * The order of iteration does not depend on it: two runs of the simulator agree in everything.
  */
 static uint64_t seed_of(const struct map_entry *entries)
 {

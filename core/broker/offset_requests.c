@@ -113,8 +113,8 @@ void offset_on_query(void *broker, struct request *req)
 
 /* ---- 15 UPDATE_CONSUMER_OFFSET ---------------------------------------------------------- */
 
-/* Also a queue that the topic had before it got fewer. Apache's broker takes any number; here a table
- * is as long as its highest queue id, and a request must not cost half a megabyte. */
+/* Also a queue that the topic had before it got fewer. Apache's broker takes any number; here a
+ * table is as long as its highest queue id, and a request must not cost half a megabyte. */
 static bool has_queue(const struct broker *b, struct mosaic_slice name, int32_t queue_id)
 {
 	const struct topic *topic = topics_find(b->topics, name);

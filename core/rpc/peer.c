@@ -77,7 +77,7 @@ static void on_closed(void *user, struct mosaic_conn *conn, int32_t status, cons
 		  host_log_quote(text, sizeof(text), why));
 	peer->conn = NULL;
 	call_break_all(peer, MOSAIC_E_CLOSED);
-	/* A burst that the connection did not survive: what its requests began is owed to others. */
+	/* A burst that the connection did not survive: what it began is owed to others. */
 	if (peer->handler->burst_end)
 		peer->handler->burst_end(peer->handler->ctx, peer);
 	if (peer->handler->closed)

@@ -24,8 +24,8 @@ struct peer_handler {
 	/* A request (not a response). The request and its slices die when this returns, unless
 	 * request_keep(). */
 	void (*request)(void *ctx, struct request *req);
-	/* All requests of one read have been given: release gates, tell the flush plugin. Also before
-	 * closed(), for a read that the connection did not survive. May be NULL. */
+	/* All requests of one read have been given: release gates, tell the flush plugin. Also
+	 * before closed(), for a read that the connection did not survive. May be NULL. */
 	void (*burst_end)(void *ctx, struct peer *peer);
 	/* The connection is gone; peer->service is still there. May be NULL. */
 	void (*closed)(void *ctx, struct peer *peer);

@@ -2,8 +2,9 @@
  * Documents, on the slow thread. Saving NAME:
  *   write NAME.tmp and sync it; with BACKUP keep the old content as NAME.bak (a link, renamed into
  *   place); rename NAME.tmp to NAME; sync the folder.
- * So at any moment, also after a power cut, NAME is the old or the new content as a whole. LAZY leaves
- * out the sync of the folder: which of the two it is. Without that of the file NAME could be empty.
+ * So at any moment, also after a power cut, NAME is the old or the new content as a whole. LAZY
+ * leaves out the sync of the folder: which of the two it is. Without that of the file NAME could be
+ * empty.
  */
 #include "store.h"
 
