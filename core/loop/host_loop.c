@@ -3,7 +3,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -316,7 +315,6 @@ int host_loop_init(struct host_loop *loop, struct logger *logger, struct mosaic_
 						 .uv_version = uv_version(),
 						 .loop = &loop->uv };
 	take_thread(loop);
-	signal(SIGPIPE, SIG_IGN);
 	return 0;
 }
 

@@ -41,7 +41,7 @@ struct host_loop {
 	uint64_t random[4];
 };
 
-/* Also makes the process ignore SIGPIPE: libuv writes without MSG_NOSIGNAL. [main] */
+/* libuv writes without MSG_NOSIGNAL: a process ignores SIGPIPE, or the thread that runs blocks it. [main] */
 NODISCARD int host_loop_init(struct host_loop *loop, struct logger *logger,
 			     struct mosaic_error *err);
 /* Runs on the calling thread until host_loop_stop(). [main] */

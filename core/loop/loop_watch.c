@@ -3,6 +3,7 @@
 void loop_watch_init(struct loop_watch *watch, uint64_t now_ns, uint64_t idle_ns)
 {
 	loop_watch_reset(watch);
+	watch->skips = false;
 	watch->last_ns = now_ns;
 	watch->last_idle_ns = idle_ns;
 }
@@ -15,9 +16,18 @@ void loop_watch_turn(struct loop_watch *watch, uint64_t now_ns, uint64_t idle_ns
 
 	watch->last_ns = now_ns;
 	watch->last_idle_ns = idle_ns;
+	if (watch->skips) {
+		watch->skips = false;
+		return;
+	}
 	hist_add(&watch->turns, busy);
 	if (busy > LOOP_STALL_NS)
 		watch->stalls++;
+}
+
+void loop_watch_skip(struct loop_watch *watch)
+{
+	watch->skips = true;
 }
 
 struct loop_stats loop_watch_stats(const struct loop_watch *watch)

@@ -304,6 +304,7 @@ static void change_level(struct node *n, int step)
 static void on_signal(uv_signal_t *handle, int number)
 {
 	struct node *n = handle->data;
+	loop_watch_skip(&n->units[0].loop.watch);
 	if (number == SIGUSR1 || number == SIGUSR2) {
 		change_level(n, number == SIGUSR1 ? 1 : -1);
 		return;

@@ -1,6 +1,7 @@
 #include "node/unit.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,6 +28,7 @@ int unit_init(struct unit *u, struct logger *logger, struct host_loop *main_loop
 {
 	memset(u, 0, sizeof(*u));
 	u->err.struct_size = sizeof(u->err);
+	signal(SIGPIPE, SIG_IGN); /* host_loop.h */
 	int rc = host_loop_init(&u->loop, logger, err);
 	if (rc != 0)
 		return rc;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -981,14 +982,29 @@ static void dial_free(struct dialled *d)
 	free(d->side);
 }
 
+/* A bare root file system may have no /etc/hosts. */
+static bool is_known(const char *name)
+{
+	struct addrinfo *found = NULL;
+	bool known = getaddrinfo(name, NULL, NULL, &found) == 0;
+	if (known)
+		freeaddrinfo(found);
+	return known;
+}
+
 static void a_dialled_connection_carries_frames_both_ways(void **state)
 {
 	struct kit *kit = start(NULL);
 	struct dialled d, named;
+	const char *name = "localhost";
 	(void)state;
 	kit->on_frame = NULL;
+	if (!is_known(name)) {
+		print_message("no names here: this machine does not know \"localhost\"\n");
+		name = "127.0.0.1";
+	}
 	assert_int_equal(dial(kit, &d, "127.0.0.1", kit->listener.port, SECOND_NS), 0);
-	assert_int_equal(dial(kit, &named, "localhost", kit->listener.port, 5 * SECOND_NS), 0);
+	assert_int_equal(dial(kit, &named, name, kit->listener.port, 5 * SECOND_NS), 0);
 	KIT_UNTIL(kit, d.n_done == 1);
 	assert_int_equal(d.req.req.status, 0);
 	assert_int_equal(d.req.peer.port, kit->listener.port);

@@ -1,5 +1,6 @@
 #include "kit/kit_transport.h"
 
+#include <signal.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -172,6 +173,7 @@ void kit_start(struct kit *kit, const struct mosaic_plugin *plugin,
 
 	memset(kit, 0, sizeof(*kit));
 	logger_init(&kit->logger, memfd_create("log", MFD_CLOEXEC));
+	signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(host_loop_init(&kit->loop, &kit->logger, &err), 0);
 	host_init(&kit->host, &kit->loop, plugin->name, NULL, kit);
 	kit->host.api.alloc = counted_alloc;
