@@ -5,6 +5,7 @@
 #include "rpc/request.h"
 #include "wire/codes.h"
 #include "wire/json.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -29,6 +30,7 @@ int client_open(struct client *c, const char *namesrv, struct mosaic_error *err)
 	c->namesrv = namesrv;
 	logger_init(&c->logger, STDERR_FILENO);
 	logger_set_level(&c->logger, MOSAIC_LOG_WARN);
+	signal(SIGPIPE, SIG_IGN); /* host_loop.h */
 	int rc = host_loop_init(&c->loop, &c->logger, err);
 	if (rc != 0)
 		return rc;

@@ -41,7 +41,8 @@ struct host_loop {
 	uint64_t random[4];
 };
 
-/* libuv writes without MSG_NOSIGNAL: a process ignores SIGPIPE, or the thread that runs blocks it. [main] */
+/* libuv writes without MSG_NOSIGNAL: the process ignores SIGPIPE or the running thread blocks it.
+ * [main] */
 NODISCARD int host_loop_init(struct host_loop *loop, struct logger *logger,
 			     struct mosaic_error *err);
 /* Runs on the calling thread until host_loop_stop(). [main] */
