@@ -1,6 +1,6 @@
 /*
- * The broker: state and rules of one RocketMQ broker (tier A of the protocol and the delay levels that
- * consumer retry needs). No sockets, no files, no clock: peers come from core/rpc, bytes go to
+ * The broker: state and rules of one RocketMQ broker (tier A of the protocol and the delay levels
+ * that consumer retry needs). No sockets, no files, no clock: peers come from core/rpc, bytes go to
  * core/log, time comes from the host. All [core].
  *
  * A request enters through broker_rows and control_rows: core/node looks the code up and calls the

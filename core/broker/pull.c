@@ -7,8 +7,8 @@
  *   pull_pin          the runs are lent by the store
  *   pull_answer       header, then the lent bytes, without a copy when they are large
  *
- * Failure modes: a refused check answers with RocketMQ's code and remark; cold data keeps the request
- * and runs it again when the store has fetched it; nothing there holds the pull (hold.c).
+ * Failure modes: a refused check answers with RocketMQ's code and remark; cold data keeps the
+ * request and runs it again when the store has fetched it; nothing there holds the pull (hold.c).
  */
 #include "broker/pulls.h"
 #include "base/err.h"
@@ -42,8 +42,8 @@ enum pull_sys_flag {
 #define PULL_COUNT_MAX 32
 /* Answers up to this size are copied behind the header: cheaper than a span per message. */
 #define COPY_MAX 4096
-/* Each try warms at least one of the pieces of a pull: the units, then the records one by one. A pull
- * whose data keeps going cold again is told to come again. */
+/* Each try warms at least one of the pieces of a pull: the units, then the records one by one. A
+ * pull whose data keeps going cold again is told to come again. */
 #define COLD_TRIES (PULL_COUNT_MAX + 8)
 #define ALWAYS INT32_MAX
 /* A run of bytes may be lent in several pieces. */
@@ -85,8 +85,8 @@ struct pull {
 };
 
 /*
- * What outlives the call of a pull: bytes lent by the store, until the transport has written them, or
- * the one read that pends, together with the request that will run again. Pooled.
+ * What outlives the call of a pull: bytes lent by the store, until the transport has written them,
+ * or the one read that pends, together with the request that will run again. Pooled.
  */
 struct pull_work {
 	struct pull_work *next_free;
@@ -94,7 +94,7 @@ struct pull_work {
 	struct kept_request *kept; /* waits for cold bytes */
 	bool may_hold;
 	uint32_t tries;
-	struct queue *cold_queue; /* the read that pends is of this queue; NULL: of the commit log */
+	struct queue *cold_queue; /* whose read pends; NULL: it is of the commit log */
 	struct mosaic_read units; /* of the consume queue */
 	uint32_t n_parts, n_unsent;
 	struct {
@@ -163,7 +163,8 @@ static bool PRINTF_LIKE(3, 4)
 	va_start(args, format);
 	vsnprintf(remark, sizeof(remark), format, args);
 	va_end(args);
-	if (reply_begin(&r, &p->req->ticket, RES_NO_PERMISSION, REPLY_ROOM + 6 * sizeof(remark), 0)) {
+	if (reply_begin(&r, &p->req->ticket, RES_NO_PERMISSION, REPLY_ROOM + 6 * sizeof(remark),
+			0)) {
 		header_put_i64(&r.w, "forbiddenType", type);
 		header_put_remark(&r.w, slice_str(remark));
 		reply_end(&r);
@@ -235,13 +236,16 @@ static bool pull_check(struct pull *p)
 	struct broker *b = p->b;
 	const struct ticket *to = &p->req->ticket;
 	if (!(b->config.permission & PERM_READ))
-		return pull_forbid(p, FORBIDDEN_BROKER, "the broker[%s] pulling message is forbidden",
+		return pull_forbid(p, FORBIDDEN_BROKER,
+				   "the broker[%s] pulling message is forbidden",
 				   b->config.address);
 	p->group_config = groups_find_or_add(b->groups, p->group);
 	if (p->group_config == NULL && map_count(&b->groups->table) >= b->config.max_groups) {
-		reply_remark(to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
-			     "subscription group [%.*s] cannot be made: the broker has maxGroups (%u) "
-			     "groups", SLICE_ARG(p->group), b->config.max_groups);
+		reply_remark(
+			to, RES_SUBSCRIPTION_GROUP_NOT_EXIST,
+			"subscription group [%.*s] cannot be made: the broker has maxGroups (%u) "
+			"groups",
+			SLICE_ARG(p->group), b->config.max_groups);
 		return false;
 	}
 	if (p->group_config == NULL) {
@@ -261,7 +265,8 @@ static bool pull_check(struct pull *p)
 		return false;
 	}
 	if (!(p->topic_config->perm & PERM_READ))
-		return pull_forbid(p, FORBIDDEN_TOPIC, "the topic[%.*s] pulling message is forbidden",
+		return pull_forbid(p, FORBIDDEN_TOPIC,
+				   "the topic[%.*s] pulling message is forbidden",
 				   SLICE_ARG(p->topic));
 	if (p->queue_id < 0 || p->queue_id >= p->topic_config->read_queues) {
 		reply_remark(to, RES_INVALID_PARAMETER,
@@ -439,7 +444,7 @@ static int pull_collect(struct pull *p, struct pull_work *w)
 	int64_t limit = p->offset + scan < file_end ? p->offset + scan : file_end;
 	bool more = true;
 	p->next = p->offset;
-	/* A pull stays within one file of the queue, as Apache's does: its next one starts there. */
+	/* A pull stays within one file of the queue, as Apache's does. */
 	while (more && p->next < limit && p->next < p->queue->visible) {
 		uint32_t want = (uint32_t)(limit - p->next);
 		if (p->sub->all && want > PULL_COUNT_MAX)

@@ -24,8 +24,8 @@ struct holds *holds_create(struct broker *b);
 void holds_stop(struct holds *h);
 void holds_destroy(struct holds *h);
 uint32_t holds_count(const struct holds *h);
-/* Holds a pull until a message that matches `sub` arrives at or after `offset`, or timeout_ms are over.
- * False: the bound is reached or memory is out, the caller answers now. */
+/* Holds a pull until a message that matches `sub` arrives at or after `offset`, or timeout_ms are
+ * over. False: the bound is reached or memory is out, the caller answers now. */
 bool holds_add(struct holds *h, const struct request *req, struct queue *queue, int64_t offset,
 	       const struct subscription *sub, int64_t timeout_ms);
 /* A record became visible: remembers whom to wake; they run at the end of the burst. */

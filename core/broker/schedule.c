@@ -1,13 +1,14 @@
 /*
- * Delay levels: each level has a cursor over its queue of SCHEDULE_TOPIC_XXXX. Messages of one level
- * become due in order of their arrival, so a cursor waits for one message only.
+ * Delay levels: each level has a cursor over its queue of SCHEDULE_TOPIC_XXXX. Messages of one
+ * level become due in order of their arrival, so a cursor waits for one message only.
  *
  *   level_run       looks at the unit under the cursor: not due yet, or its record is read
  *   level_deliver   a copy goes to the real topic, the cursor moves on
  *
- * Cursors are saved each 5 s (delayOffset.json): after a crash messages may be delivered again, never
- * lost. Where acknowledgements wait for the disk, a cursor is saved only when the copies before it are
- * durable too: else a power cut could keep the cursor and lose the copy. One timer wakes the level that is due first; an arrival in an idle level arms it.
+ * Cursors are saved each 5 s (delayOffset.json): after a crash messages may be delivered again,
+ * never lost. Where acknowledgements wait for the disk, a cursor is saved only when the copies
+ * before it are durable too: else a power cut could keep the cursor and lose the copy. One timer
+ * wakes the level that is due first; an arrival in an idle level arms it.
  */
 #include "broker/schedule.h"
 #include "base/err.h"
@@ -174,8 +175,9 @@ static int level_step(struct level *l)
 		return rc;
 	}
 	if (rc == MOSAIC_E_NOTFOUND || rc == MOSAIC_E_CORRUPT) {
-		LOG_WARN(l->schedule->broker->host, "delayed_message_lost", "offset=%llu reason=\"%s\"",
-			 (unsigned long long)l->unit.phys_offset, status_text(rc));
+		LOG_WARN(l->schedule->broker->host, "delayed_message_lost",
+			 "offset=%llu reason=\"%s\"", (unsigned long long)l->unit.phys_offset,
+			 status_text(rc));
 		l->cursor++;
 		return 0;
 	}

@@ -1,7 +1,8 @@
 /*
- * Delay levels (ScheduleMessageService of 5.3.3): a delayed message is stored in SCHEDULE_TOPIC_XXXX,
- * queue level - 1, its unit carries the deliver time as tagsCode; each level has a cursor that puts
- * due messages into their real topic. Cursors are config/delayOffset.json. All [core].
+ * Delay levels (ScheduleMessageService of 5.3.3): a delayed message is stored in
+ * SCHEDULE_TOPIC_XXXX, queue level - 1, its unit carries the deliver time as tagsCode; each level
+ * has a cursor that puts due messages into their real topic. Cursors are config/delayOffset.json.
+ * All [core].
  */
 #ifndef BROKER_SCHEDULE_H
 #define BROKER_SCHEDULE_H

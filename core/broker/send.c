@@ -93,7 +93,8 @@ struct sent {
 
 enum send_type { SEND_STR, SEND_I32, SEND_I64, SEND_BOOL };
 
-/* Header fields of 310 and 320 are single letters, those of 10 are words (SendMessageRequestHeaderV2). */
+/* Header fields of 310 and 320 are single letters, those of 10 are words
+ * (SendMessageRequestHeaderV2). */
 static const struct send_field {
 	const char *name;
 	enum send_type type;
@@ -112,7 +113,8 @@ static const struct send_field {
 	['i' - 'a'] = { "properties", SEND_STR, false, offsetof(struct send, props) },
 	['j' - 'a'] = { "reconsumeTimes", SEND_I32, false, offsetof(struct send, reconsume_times) },
 	['k' - 'a'] = { "unitMode", SEND_BOOL, false, offsetof(struct send, is_unit) },
-	['l' - 'a'] = { "maxReconsumeTimes", SEND_I32, false, offsetof(struct send, max_reconsume) },
+	['l' - 'a'] = { "maxReconsumeTimes", SEND_I32, false,
+			offsetof(struct send, max_reconsume) },
 	['m' - 'a'] = { "batch", SEND_BOOL, false, offsetof(struct send, batch) },
 };
 
@@ -151,7 +153,8 @@ static const char *send_parse(struct send *s, const struct header *h)
 	} else {
 		for (uint32_t i = 0; i < h->n_fields; i++) {
 			const struct field *field = &h->fields[i];
-			uint32_t letter = field->key.len == 1 ? (uint32_t)(field->key.ptr[0] - 'a') : 99;
+			uint32_t letter =
+				field->key.len == 1 ? (uint32_t)(field->key.ptr[0] - 'a') : 99;
 			if (letter >= ARRAY_LEN(send_fields) || field->value.ptr == NULL)
 				continue;
 			const struct send_field *f = &send_fields[letter];
@@ -491,11 +494,12 @@ static bool send_check(struct broker *b, struct send *s)
 	}
 	int32_t queues = topic_queue_count(s->to);
 	if (s->queue_id >= queues || queues == 0) {
-		SEND_REFUSE(to, RES_INVALID_PARAMETER,
-			    "request queueId[%d] is illegal, topic %s has %d read and %d write queues "
-			    "Producer: %s",
-			    s->queue_id, s->to->name, s->to->read_queues, s->to->write_queues,
-			    to->peer->address.text);
+		SEND_REFUSE(
+			to, RES_INVALID_PARAMETER,
+			"request queueId[%d] is illegal, topic %s has %d read and %d write queues "
+			"Producer: %s",
+			s->queue_id, s->to->name, s->to->read_queues, s->to->write_queues,
+			to->peer->address.text);
 		return false;
 	}
 	if (s->queue_id < 0)
@@ -547,9 +551,9 @@ static bool send_props(struct sends *sends, struct send *s, struct props_edit *e
 	bool add_uniq = s->uniq.len == 0 && !s->batch;
 	if (add_uniq)
 		s->uniq = uniq_make(sends, uniq_room);
-	added = added &&
-		(!add_uniq || props_edit_set(edit, &prop_key_uniq_key, s->uniq) == 0) &&
-		props_edit_set(edit, &prop_key_msg_region, slice(REGION, sizeof(REGION) - 1)) == 0 &&
+	added = added && (!add_uniq || props_edit_set(edit, &prop_key_uniq_key, s->uniq) == 0) &&
+		props_edit_set(edit, &prop_key_msg_region, slice(REGION, sizeof(REGION) - 1)) ==
+			0 &&
 		props_edit_set(edit, &prop_key_trace_on, slice("true", 4)) == 0 &&
 		props_edit_set(edit, &prop_key_cluster, slice_str(b->config.cluster)) == 0;
 	if (added && s->to->name_len > 4 && slice_has_prefix(slice_str(s->to->name), DLQ_PREFIX) &&
@@ -727,7 +731,8 @@ static const char *batch_check(const struct broker *b, struct mosaic_slice body,
 	while ((rc = batch_next(&at, end, &item)) == 1) {
 		++*n;
 		if (item.props.len + 1 + props_len > PROPS_MAX)
-			return "the message is illegal, properties of a batched message are too long";
+			return "the message is illegal, properties of a batched message are too "
+			       "long";
 	}
 	if (rc != 0 || *n == 0)
 		return "the message is illegal, the batch cannot be decoded";

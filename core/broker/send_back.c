@@ -1,13 +1,13 @@
 /*
- * CONSUMER_SEND_MSG_BACK 36: a consumer could not process a message. A copy goes to the group's retry
- * topic by way of a delay level, or to its dead-letter topic after the last attempt
+ * CONSUMER_SEND_MSG_BACK 36: a consumer could not process a message. A copy goes to the group's
+ * retry topic by way of a delay level, or to its dead-letter topic after the last attempt
  * (AbstractSendMessageProcessor.consumerSendMsgBack of 5.3.3).
  *
  *   back_on_message   fields, group, the record at the offset that the client names
  *   back_run          checks again, then the copy, with one more attempt on its count
  *
- * Failure modes: the record may be cold (the request is kept and runs when it is there), gone, or no
- * record at all.
+ * Failure modes: the record may be cold (the request is kept and runs when it is there), gone, or
+ * no record at all.
  */
 #include "broker/send_back.h"
 #include "base/err.h"

@@ -20,8 +20,9 @@ void send_on_message(void *broker, struct request *req); /* 10, 310, 320 */
 
 /*
  * Stores one message in topic and queue (the topic is not checked): delay level in `props` sends it
- * through SCHEDULE_TOPIC_XXXX. m: topic, queue_id, body, flags, born and hosts set; props is written
- * from the edit. 0 and *end, or the error of log_append; E_NOTFOUND when the topic is unknown.
+ * through SCHEDULE_TOPIC_XXXX. m: topic, queue_id, body, flags, born and hosts set; props is
+ * written from the edit. 0 and *end, or the error of log_append; E_NOTFOUND when the topic is
+ * unknown.
  */
 NODISCARD int sends_store(struct broker *b, struct message *m, struct props_edit *props,
 			  uint64_t *end);

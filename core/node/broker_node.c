@@ -1,9 +1,10 @@
 /*
- * Up: create instances -> listen (the bound port is part of the advertised address) -> open the broker.
- * Down: stop listening -> close the broker -> close the transport -> destroy in reverse order.
+ * Up: create instances -> listen (the bound port is part of the advertised address) -> open the
+ * broker. Down: stop listening -> close the broker -> close the transport -> destroy in reverse
+ * order.
  *
- * Failure modes: each step undoes only the steps before it; a plugin's failure while running turns the
- * log read-only (log_fail) and leaves everything else up.
+ * Failure modes: each step undoes only the steps before it; a plugin's failure while running turns
+ * the log read-only (log_fail) and leaves everything else up.
  */
 #include "node/broker_node.h"
 #include "base/err.h"
@@ -97,7 +98,8 @@ static void create_log(struct broker_node *n)
 		.store = n->store,
 		.flush_ops = has_flush ? FLUSH(n) : NULL,
 		.flush = n->flush,
-		.flush_gates = has_flush && (n->config.flush.plugin->desc.caps & MOSAIC_FLUSH_CAP_GATES),
+		.flush_gates =
+			has_flush && (n->config.flush.plugin->desc.caps & MOSAIC_FLUSH_CAP_GATES),
 		.max_record_bytes = n->config.settings.max_message_bytes + 64 * 1024,
 	};
 	n->log = log_create(&c);
@@ -164,7 +166,8 @@ static void set_address(struct broker_node *n)
 	to->ip_len = from->ip_len;
 	to->port = from->port ? from->port : n->port;
 	(void)inet_ntop(to->ip_len == 4 ? AF_INET : AF_INET6, to->ip, ip, sizeof(ip));
-	snprintf(n->address, sizeof(n->address), to->ip_len == 4 ? "%s:%u" : "[%s]:%u", ip, to->port);
+	snprintf(n->address, sizeof(n->address), to->ip_len == 4 ? "%s:%u" : "[%s]:%u", ip,
+		 to->port);
 }
 
 static void on_opened(struct mosaic_req *req)

@@ -16,7 +16,8 @@ struct broker_node_config {
 	/* flush and replication may be empty */
 	struct plugin_instance transport, store, flush, replication;
 	const char *listen;         /* "0.0.0.0:10911"; port 0: any */
-	/* What clients dial, and what records and message ids carry; port 0: the port that was bound. */
+	/* What clients dial, and what records and message ids carry; port 0: the port that was
+	 * bound. */
 	struct mosaic_address address;
 	uint32_t max_connections;
 	/* cluster, name, broker_id, namesrv and limits; host, log, transport and addresses are set

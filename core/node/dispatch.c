@@ -13,7 +13,8 @@ static void dispatch_add_row(struct dispatch *d, const struct request_row *row, 
 	*e = (struct dispatch_entry){ row->handle, service, row->code };
 }
 
-void dispatch_add(struct dispatch *d, const struct request_row *rows, uint32_t n_rows, void *service)
+void dispatch_add(struct dispatch *d, const struct request_row *rows, uint32_t n_rows,
+		  void *service)
 {
 	for (uint32_t i = 0; i < n_rows; i++)
 		dispatch_add_row(d, &rows[i], service);

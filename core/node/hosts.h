@@ -10,7 +10,8 @@
 struct node_hosts {
 	void *ctx;
 	const struct mosaic_host *core; /* for the core's own use */
-	/* A host for one instance; name for its log lines. Lives until the node_hosts' owner ends. */
+	/* A host for one instance; name for its log lines. Lives until the node_hosts' owner
+	 * ends. */
 	const struct mosaic_host *(*make)(void *ctx, const char *name,
 					  const struct host_events *events, void *user);
 	/* The instance is destroyed: nothing reaches `user` any more. */

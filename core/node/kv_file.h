@@ -1,6 +1,7 @@
 /*
- * The NameServer's KV config on disk: read once at start, replaced atomically (write, fsync, rename,
- * fsync of the folder) on a worker. One save is under way at a time; saves complete in order.
+ * The NameServer's KV config on disk: read once at start, replaced atomically (write, fsync,
+ * rename, fsync of the folder) on a worker. One save is under way at a time; saves complete in
+ * order.
  */
 #ifndef NODE_KV_FILE_H
 #define NODE_KV_FILE_H
@@ -15,7 +16,8 @@ struct kv_file {
 	struct kv_save *head, *tail; /* waiting and running saves, oldest first */
 };
 
-/* Reads the file; a missing one is empty. 0, or MOSAIC_E_IO with *err. path NULL: memory only. [main] */
+/* Reads the file; a missing one is empty. 0, or MOSAIC_E_IO with *err. path NULL: memory only.
+ * [main] */
 NODISCARD int kv_file_open(struct kv_file *f, const struct mosaic_host *host, const char *path,
 			   struct mosaic_error *err);
 /* For struct namesrv_docs.save: copies content; req->done with the status. [core] */

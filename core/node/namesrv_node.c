@@ -40,10 +40,12 @@ int namesrv_node_create(struct namesrv_node *n, const struct namesrv_node_config
 {
 	memset(n, 0, sizeof(*n));
 	n->config = *config;
-	n->handler = (struct peer_handler){ .ctx = n, .request = on_request, .closed = on_peer_closed };
+	n->handler =
+		(struct peer_handler){ .ctx = n, .request = on_request, .closed = on_peer_closed };
 	const struct node_hosts *hosts = config->hosts;
 	n->transport_host = hosts->make(hosts->ctx, config->transport.plugin->desc.name, NULL, n);
-	int rc = TRANSPORT(n)->create(n->transport_host, config->transport.options, &n->transport, err);
+	int rc = TRANSPORT(n)->create(n->transport_host, config->transport.options, &n->transport,
+				      err);
 	if (rc == 0)
 		rc = create_services(n, err);
 	if (rc != 0)

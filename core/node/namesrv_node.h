@@ -1,4 +1,5 @@
-/* One NameServer put together: transport, KV file, services, listener. [core] unless it says [main]. */
+/* One NameServer put together: transport, KV file, services, listener. [core] unless it says
+ * [main]. */
 #ifndef NODE_NAMESRV_NODE_H
 #define NODE_NAMESRV_NODE_H
 

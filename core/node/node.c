@@ -48,7 +48,8 @@ static void node_failed(struct node *n, int status, const struct mosaic_error *e
 
 /* -- composition ------------------------------------------------------------------------------- */
 
-static void runtime_info(void *ctx, void (*put)(void *to, const char *name, int64_t value), void *to)
+static void runtime_info(void *ctx, void (*put)(void *to, const char *name, int64_t value),
+			 void *to)
 {
 	struct unit *u = ctx;
 	struct loop_stats s = loop_watch_stats(&u->loop.watch);
@@ -143,7 +144,8 @@ static int make_broker(struct node *n, struct unit *u, uint32_t index, struct mo
 	return rc;
 }
 
-/* NameServer addresses of each broker; port 0 stands for this process' own and is filled in later. */
+/* NameServer addresses of each broker; port 0 stands for this process' own and is filled in
+ * later. */
 static void make_namesrv_lists(struct node *n)
 {
 	const struct config *c = n->config;
@@ -166,7 +168,8 @@ static void on_namesrv_bound(struct unit *u, uint32_t port)
 		for (uint32_t k = 0; n->namesrv_lists[i][k] != NULL; k++) {
 			const char *text = n->namesrv_lists[i][k];
 			if (used >= CONFIG_BROKERS_MAX ||
-			    value_parse_address(text, host, sizeof(host), &given) != 0 || given != 0)
+			    value_parse_address(text, host, sizeof(host), &given) != 0 ||
+			    given != 0)
 				continue;
 			snprintf(n->namesrv_texts[used], sizeof(n->namesrv_texts[0]),
 				 strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
@@ -259,11 +262,12 @@ static void on_signal_closed(uv_handle_t *handle)
 static void log_loop(struct unit *u)
 {
 	struct loop_stats s = loop_watch_stats(&u->loop.watch);
-	LOG_INFO(&u->core_host.api, "loop",
-		 "turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu",
-		 (unsigned long long)s.turns, (unsigned long long)(s.busy_ns / MS_NS),
-		 (unsigned long long)(s.p50_ns / 1000), (unsigned long long)(s.p99_ns / 1000),
-		 (unsigned long long)(s.max_ns / 1000), (unsigned long long)s.stalls);
+	LOG_INFO(
+		&u->core_host.api, "loop",
+		"turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu",
+		(unsigned long long)s.turns, (unsigned long long)(s.busy_ns / MS_NS),
+		(unsigned long long)(s.p50_ns / 1000), (unsigned long long)(s.p99_ns / 1000),
+		(unsigned long long)(s.max_ns / 1000), (unsigned long long)s.stalls);
 }
 
 static void on_unit_stopped(struct unit *u, int status)

@@ -1,6 +1,7 @@
 /*
- * A unit: one core thread with its loop, and the services that live on it: a NameServer, a broker, or
- * both. The first unit runs on the main thread; each further broker of a process is a unit of its own.
+ * A unit: one core thread with its loop, and the services that live on it: a NameServer, a broker,
+ * or both. The first unit runs on the main thread; each further broker of a process is a unit of
+ * its own.
  */
 #ifndef NODE_UNIT_H
 #define NODE_UNIT_H

@@ -265,9 +265,9 @@ static size_t resident_pages(uint8_t *from, size_t n_pages)
 }
 
 /*
- * Whether [offset, offset + len) of a segment can be touched without waiting for the disk. One probe
- * looks at a whole stretch and is believed for a moment: readers go forward in small steps, and a
- * system call for each record would cost more than the record.
+ * Whether [offset, offset + len) of a segment can be touched without waiting for the disk. One
+ * probe looks at a whole stretch and is believed for a moment: readers go forward in small steps,
+ * and a system call for each record would cost more than the record.
  */
 static bool is_warm(struct commit_log *log, const struct segment *segment, uint64_t offset,
 		    uint32_t len)

@@ -147,7 +147,7 @@ static void create_done(struct commit_log *log)
 				  "no room for the segment at %" PRIu64 " of %s/" LOG_FOLDER,
 				  ahead->create_start, store->options.dir);
 		log->is_full = true;
-		/* Who waits since E_AGAIN comes again and hears E_NOSPACE: refused, not forgotten. */
+		/* Who waits since E_AGAIN comes again, hears E_NOSPACE and is refused. */
 		clog_tell_room(log, 0);
 		/* With nobody waiting it is asked again too, so that reserve() sees the change. */
 		clog_retry_later(log);
@@ -254,7 +254,8 @@ static void adapt_window(struct commit_log *log)
 		log->window = WINDOW_MIN;
 }
 
-/* Syncs that cover little each: somebody waits for them, so their pages are worth a second write. */
+/* Syncs that cover little each: somebody waits for them, so their pages are worth a second
+ * write. */
 static bool syncs_are_small(struct commit_log *log)
 {
 	uint64_t bytes = log->end - log->looked_end;

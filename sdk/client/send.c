@@ -3,8 +3,8 @@
  *
  * Failure modes: the broker cannot be reached, the connection breaks, or it answers that it cannot
  * now: it is avoided for a while, the route is asked for again, and the next attempt goes to
- * another broker where there is one; any other answer: end with its code and text; the time is over: end,
- * wherever the send is.
+ * another broker where there is one; any other answer: end with its code and text; the time is
+ * over: end, wherever the send is.
  */
 #include "engine.h"
 #include "base/hash.h"

@@ -37,12 +37,12 @@ struct mosaic_balance_ops {
 			  struct mosaic_balance **out, struct mosaic_error *error);
 	/* [main] */
 	void (*destroy)(struct mosaic_balance *balance);
-	/* [any] index in [0, n_queues) for a message. `sequence` counts the caller's messages to this
-	 * topic. key may be empty. n_queues is at least 1. */
+	/* [any] index in [0, n_queues) for a message. `sequence` counts the caller's messages to
+	 * this topic. key may be empty. n_queues is at least 1. */
 	uint32_t (*pick)(const struct mosaic_balance *balance, struct mosaic_slice key,
 			 uint64_t sequence, uint32_t n_queues);
-	/* [any] owners[i] = index of the member that owns queue i. Members are sorted by id, queues by
-	 * (topic, broker name, queue id). n_members is at least 1. */
+	/* [any] owners[i] = index of the member that owns queue i. Members are sorted by id, queues
+	 * by (topic, broker name, queue id). n_members is at least 1. */
 	void (*allocate)(const struct mosaic_balance *balance, uint32_t n_queues,
 			 const struct mosaic_slice *members, uint32_t n_members, uint32_t *owners);
 };

@@ -3,8 +3,9 @@
  *
  * A client owns one thread, on which all its callbacks run. Every function is thread-safe but
  * create, start, stop and destroy, which belong to one thread; nothing is shared between clients.
- * Signals are blocked on the client's thread. Results: 0 or a negative MOSAIC_E_... (mosaic/base.h).
- * Structs begin with their size: set struct_size, zero the rest, 0 and NULL mean the default.
+ * Signals are blocked on the client's thread. Results: 0 or a negative MOSAIC_E_...
+ * (mosaic/base.h). Structs begin with their size: set struct_size, zero the rest, 0 and NULL mean
+ * the default.
  */
 #ifndef MOSAIC_CLIENT_H
 #define MOSAIC_CLIENT_H
@@ -37,8 +38,8 @@ struct mosaic_message {
 	const char *topic;
 	const char *tag;  /* may be NULL */
 	const char *keys; /* separated by blanks; may be NULL */
-	/* Messages of one key go to one queue of the topic, and are sent once: a retry elsewhere would
-	 * break their order. NULL: any queue. */
+	/* Messages of one key go to one queue of the topic, and are sent once: a retry elsewhere
+	 * would break their order. NULL: any queue. */
 	const char *sharding_key;
 	const struct mosaic_property *properties;
 	struct mosaic_slice body; /* not empty */

@@ -60,7 +60,8 @@ struct mosaic_replication_ops {
 	/* [main] */
 	int32_t (*create)(const struct mosaic_host *host, const void *options,
 			  struct mosaic_replication **out, struct mosaic_error *error);
-	/* [core] start in the given role; `master` is the master's address for a slave, else NULL */
+	/* [core] start in the given role; `master` is the master's address for a slave, else
+	 * NULL */
 	int32_t (*open)(struct mosaic_replication *repl, const struct mosaic_replication_port *port,
 			uint32_t role, const char *master, struct mosaic_error *error);
 	/* [core] once per run of appends: the log now ends at `end` */

@@ -2,8 +2,8 @@
  * mosaic/store.h - the store: owner of all files of one broker.
  *
  * A store keeps streams (byte ranges that grow at the end: the commit log and one consume queue
- * per topic and queue) and documents (small files that are replaced whole: topics.json, checkpoint).
- * It knows nothing of records. Whatever its engine, its files are laid out as RocketMQ 5.3.3 lays
+ * per topic and queue) and documents (small files that are replaced whole: topics.json,
+ * checkpoint). It knows nothing of records. Whatever its engine, its files are laid out as RocketMQ 5.3.3 lays
  * them out, so that a directory moves between stores and to Apache's broker and back.
  *
  * Promises:
@@ -133,8 +133,8 @@ struct mosaic_store_ops {
 			  struct mosaic_store **out, struct mosaic_error *error);
 	/* [core] take the lock, find the streams; asynchronous */
 	int32_t (*open)(struct mosaic_store *store, struct mosaic_store_open *req);
-	/* [core] flush everything, mark clean, release the lock; completes after all other requests.
-	 * After a failure it does not mark clean. */
+	/* [core] flush everything, mark clean, release the lock; completes after all other
+	 * requests. After a failure it does not mark clean. */
 	int32_t (*close)(struct mosaic_store *store, struct mosaic_req *req);
 	/* [main] after close, or after a failed open */
 	void (*destroy)(struct mosaic_store *store);
@@ -152,10 +152,10 @@ struct mosaic_store_ops {
 	 * gone for the caller when the call returns 0. */
 	int32_t (*stream_drop)(struct mosaic_stream *stream, struct mosaic_req *req);
 
-	/* [core] room for at least max_len bytes at the end of the stream, never blocks. E_AGAIN: the
-	 * next segment or buffer is not ready, see room(). E_NOSPACE: the disk is full (may end).
-	 * E_LIMIT: max_len is more than what is left of this segment (room.len says how much that
-	 * is): the core pads and comes again. A second reserve replaces the first. */
+	/* [core] room for at least max_len bytes at the end of the stream, never blocks. E_AGAIN:
+	 * the next segment or buffer is not ready, see room(). E_NOSPACE: the disk is full (may
+	 * end). E_LIMIT: max_len is more than what is left of this segment (room.len says how much
+	 * that is): the core pads and comes again. A second reserve replaces the first. */
 	int32_t (*reserve)(struct mosaic_stream *stream, uint32_t max_len,
 			   struct mosaic_span *room);
 	/* [core] the first len bytes of the room are now the stream's end */

@@ -116,8 +116,8 @@ struct mosaic_transport_ops {
 	/* [main] after close completed */
 	void (*destroy)(struct mosaic_transport *transport);
 
-	/* [core] contiguous room for len bytes of output, or NULL (TRANS-04). The room is lost at the
-	 * next reserve or when the callback of the core returns without commit. */
+	/* [core] contiguous room for len bytes of output, or NULL (TRANS-04). The room is lost at
+	 * the next reserve or when the callback of the core returns without commit. */
 	uint8_t *(*reserve)(struct mosaic_conn *conn, uint32_t len);
 	/* [core] the first len bytes of the room are output now */
 	void (*commit)(struct mosaic_conn *conn, uint32_t len);
@@ -125,8 +125,8 @@ struct mosaic_transport_ops {
 	int32_t (*send_span)(struct mosaic_conn *conn, struct mosaic_out_span *span);
 	/* [core] bytes of output that have not left yet */
 	uint64_t (*pending)(const struct mosaic_conn *conn);
-	/* [core] end the connection: closed() runs later. flush: write what is pending first, for at
-	 * most a second. */
+	/* [core] end the connection: closed() runs later. flush: write what is pending first, for
+	 * at most a second. */
 	void (*conn_close)(struct mosaic_conn *conn, int32_t flush, const char *why);
 };
 

@@ -87,8 +87,9 @@ static inline void rig_done(struct mosaic_req *req)
 }
 
 /* The flush policy: remembers the end, syncs nothing; rig_durable() plays the disk. */
-static inline int32_t rig_flush_open(struct mosaic_flush *flush, const struct mosaic_flush_port *port,
-			      struct mosaic_error *error)
+static inline int32_t rig_flush_open(struct mosaic_flush *flush,
+				     const struct mosaic_flush_port *port,
+				     struct mosaic_error *error)
 {
 	(void)flush, (void)port, (void)error;
 	return 0;
@@ -226,26 +227,26 @@ static inline void rig_no_answer(struct rig *r, struct mosaic_conn *c)
 }
 
 /* SEND_MESSAGE_V2 without looking at the answer. */
-static inline int32_t rig_post(struct mosaic_conn *c, const char *topic, int queue, const char *props,
-			const char *body)
+static inline int32_t rig_post(struct mosaic_conn *c, const char *topic, int queue,
+			       const char *props, const char *body)
 {
 	char queue_text[16];
 	snprintf(queue_text, sizeof(queue_text), "%d", queue);
-	return fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str(body), "a", "PG", "b", topic, "c",
-				 "TBW102", "d", "4", "e", queue_text, "f", "0", "g", "1700000000001",
-				 "h", "7", "i", props, "j", "0", NULL);
+	return fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str(body), "a", "PG", "b", topic,
+				 "c", "TBW102", "d", "4", "e", queue_text, "f", "0", "g",
+				 "1700000000001", "h", "7", "i", props, "j", "0", NULL);
 }
 
-static inline struct fake_frame rig_send(struct rig *r, struct mosaic_conn *c, const char *topic, int queue,
-				  const char *props, const char *body)
+static inline struct fake_frame rig_send(struct rig *r, struct mosaic_conn *c, const char *topic,
+					 int queue, const char *props, const char *body)
 {
 	rig_post(c, topic, queue, props, body);
 	return rig_answer(r, c);
 }
 
 /* PULL_MESSAGE with the subscription in the header. hold_ms 0: no long poll. */
-static inline int32_t rig_post_pull(struct mosaic_conn *c, const char *topic, int queue, int64_t offset,
-			     const char *tags, int hold_ms)
+static inline int32_t rig_post_pull(struct mosaic_conn *c, const char *topic, int queue,
+				    int64_t offset, const char *tags, int hold_ms)
 {
 	char q[16], o[24], h[16];
 	snprintf(q, sizeof(q), "%d", queue);
@@ -253,13 +254,13 @@ static inline int32_t rig_post_pull(struct mosaic_conn *c, const char *topic, in
 	snprintf(h, sizeof(h), "%d", hold_ms);
 	return fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", topic,
 				 "queueId", q, "queueOffset", o, "maxMsgNums", "32", "sysFlag",
-				 hold_ms ? "6" : "4", "commitOffset", "0", "suspendTimeoutMillis", h,
-				 "subscription", tags, "subVersion", "0", "expressionType", "TAG",
-				 NULL);
+				 hold_ms ? "6" : "4", "commitOffset", "0", "suspendTimeoutMillis",
+				 h, "subscription", tags, "subVersion", "0", "expressionType",
+				 "TAG", NULL);
 }
 
-static inline struct fake_frame rig_pull(struct rig *r, struct mosaic_conn *c, const char *topic, int queue,
-				  int64_t offset, const char *tags)
+static inline struct fake_frame rig_pull(struct rig *r, struct mosaic_conn *c, const char *topic,
+					 int queue, int64_t offset, const char *tags)
 {
 	rig_post_pull(c, topic, queue, offset, tags, 0);
 	return rig_answer(r, c);

@@ -206,9 +206,10 @@ static void without_subscription_in_the_header_the_group_must_be_there(void **st
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
 	rig_send(&r, c, "T", 0, "", "a");
-	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
-			  "0", "queueOffset", "0", "maxMsgNums", "32", "sysFlag", "2",
-			  "commitOffset", "0", "suspendTimeoutMillis", "0", "subVersion", "0", NULL);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T",
+			  "queueId", "0", "queueOffset", "0", "maxMsgNums", "32", "sysFlag", "2",
+			  "commitOffset", "0", "suspendTimeoutMillis", "0", "subVersion", "0",
+			  NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, RES_SUBSCRIPTION_NOT_EXIST);
 	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "topic", "T", "consumerGroup", "G", NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
@@ -225,17 +226,19 @@ static void fields_that_sys_flag_does_not_need_may_be_missing(void **state)
 	rig_send(&r, c, "T", 0, "", "a");
 	rig_send(&r, c, "T", 0, "", "b");
 	/* A negative count is as one: the first message always comes. */
-	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
-			  "0", "queueOffset", "0", "maxMsgNums", "-1", "sysFlag", "4", NULL);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T",
+			  "queueId", "0", "queueOffset", "0", "maxMsgNums", "-1", "sysFlag", "4",
+			  NULL);
 	struct fake_frame f = rig_answer(&r, c);
 	assert_int_equal(f.header.code, RES_SUCCESS);
 	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "a");
-	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
-			  "0", "queueOffset", "0", "maxMsgNums", "1", "sysFlag", "6", NULL);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T",
+			  "queueId", "0", "queueOffset", "0", "maxMsgNums", "1", "sysFlag", "6",
+			  NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
-	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
-			  "0", "queueOffset", "0", "maxMsgNums", "1", "sysFlag", "4", "maxMsgBytes",
-			  "abc", NULL);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T",
+			  "queueId", "0", "queueOffset", "0", "maxMsgNums", "1", "sysFlag", "4",
+			  "maxMsgBytes", "abc", NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
 	rig_close(&r);
 }
@@ -248,10 +251,10 @@ static void one_pull_does_not_walk_through_the_whole_queue(void **state)
 	struct mosaic_conn *c = rig_dial(&r);
 	for (int i = 0; i < 5000; i++)
 		rig_send(&r, c, "T", 0, "TAGS\1A\2", "x");
-	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T", "queueId",
-			  "0", "queueOffset", "0", "maxMsgNums", "2147483647", "sysFlag", "4",
-			  "commitOffset", "0", "suspendTimeoutMillis", "0", "subscription", "B",
-			  "subVersion", "0", "expressionType", "TAG", NULL);
+	fake_conn_request(c, REQ_PULL_MESSAGE, NO_BODY, "consumerGroup", "G", "topic", "T",
+			  "queueId", "0", "queueOffset", "0", "maxMsgNums", "2147483647", "sysFlag",
+			  "4", "commitOffset", "0", "suspendTimeoutMillis", "0", "subscription",
+			  "B", "subVersion", "0", "expressionType", "TAG", NULL);
 	struct fake_frame f = rig_answer(&r, c);
 	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
 	assert_in_range(rig_i64(&f, "nextBeginOffset"), 800, 4096);

@@ -236,7 +236,12 @@ static void delayed_message_comes_when_its_level_is_over(void **state)
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
 	rig_send(&r, c, "T", 0, "", "now");
-	assert_int_equal(rig_send(&r, c, "T", 0, "DELAY\1" "2\2", "later").header.code, RES_SUCCESS);
+	assert_int_equal(rig_send(&r, c, "T", 0,
+				  "DELAY\1"
+				  "2\2",
+				  "later")
+				 .header.code,
+			 RES_SUCCESS);
 	fake_host_advance_ms(&r.host, 4900);
 	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
 	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "now");
@@ -249,7 +254,8 @@ static void delayed_message_comes_when_its_level_is_over(void **state)
 /* What delayOffset.json holds of level 2. */
 static int64_t saved_cursor(struct rig *r)
 {
-	struct mosaic_doc doc = { .name = "config/delayOffset.json", .req = { .done = rig_done, .data = r } };
+	struct mosaic_doc doc = { .name = "config/delayOffset.json",
+				  .req = { .done = rig_done, .data = r } };
 	int64_t cursor = 0;
 	r->done = false;
 	assert_true(log_doc_load(r->log, &doc) >= 0);
@@ -358,10 +364,11 @@ static void delayed_message_comes_to_the_queue_it_was_sent_to(void **state)
 	rig_close(&r);
 }
 
-static int32_t code_of_send(struct rig *r, struct mosaic_conn *c, const char *key, const char *value)
+static int32_t code_of_send(struct rig *r, struct mosaic_conn *c, const char *key,
+			    const char *value)
 {
-	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Odd", "c", "TBW102", "d", "4",
-			  "e", "0", "f", "0", "g", "1", "h", "0", key, value, NULL);
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Odd", "c", "TBW102", "d",
+			  "4", "e", "0", "f", "0", "g", "1", "h", "0", key, value, NULL);
 	return rig_answer(r, c).header.code;
 }
 
@@ -375,11 +382,11 @@ static void optional_fields_may_be_missing_but_not_unreadable(void **state)
 	assert_int_equal(code_of_send(&r, c, "j", "x"), RES_SYSTEM_ERROR);
 	assert_int_equal(code_of_send(&r, c, "l", "2147483648"), RES_SYSTEM_ERROR);
 	/* The default topic is needed for an unknown topic only. */
-	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Odd", "e", "0", "f", "0", "g",
-			  "1", "h", "0", NULL);
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Odd", "e", "0", "f", "0",
+			  "g", "1", "h", "0", NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
-	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Other", "e", "0", "f", "0", "g",
-			  "1", "h", "0", NULL);
+	fake_conn_request(c, REQ_SEND_MESSAGE_V2, slice_str("x"), "b", "Other", "e", "0", "f", "0",
+			  "g", "1", "h", "0", NULL);
 	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
 	rig_close(&r);
 }
@@ -401,7 +408,8 @@ static void what_cannot_be_kept_is_refused(void **state)
 	(void)state;
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
-	assert_int_equal(rig_send(&r, c, "T", 0, "DELAY\1abc\2", "x").header.code, RES_SYSTEM_ERROR);
+	assert_int_equal(rig_send(&r, c, "T", 0, "DELAY\1abc\2", "x").header.code,
+			 RES_SYSTEM_ERROR);
 	assert_int_equal(rig_send(&r, c, "T", 0, "INNER_NUM\1" "2\2", "x").header.code,
 			 RES_MESSAGE_ILLEGAL);
 	rig_close(&r);

@@ -68,8 +68,9 @@ static void a_type_without_an_expression_is_an_error(void **state)
 {
 	struct subscription sub;
 	(void)state;
-	assert_int_equal(subscription_init(&sub, slice_str("T"), slice("", 0), slice_str("SQL92"), 1),
-			 MOSAIC_E_INVAL);
+	assert_int_equal(
+		subscription_init(&sub, slice_str("T"), slice("", 0), slice_str("SQL92"), 1),
+		MOSAIC_E_INVAL);
 }
 
 static void other_types_are_not_supported_but_can_be_kept(void **state)
