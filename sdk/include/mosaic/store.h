@@ -3,8 +3,8 @@
  *
  * A store keeps streams (byte ranges that grow at the end: the commit log and one consume queue
  * per topic and queue) and documents (small files that are replaced whole: topics.json,
- * checkpoint). It knows nothing of records. Whatever its engine, its files are laid out as RocketMQ 5.3.3 lays
- * them out, so that a directory moves between stores and to Apache's broker and back.
+ * checkpoint). It knows nothing of records. Whatever its engine, its files are laid out as RocketMQ
+ * 5.3.3 lays them out, so that a directory moves between stores and to Apache's broker and back.
  *
  * Promises:
  *   STORE-01 what is committed can be read at once.
