@@ -110,12 +110,17 @@ int32_t mosaic_client_start(struct mosaic_client *c, struct mosaic_error *error)
 		goto fini_loop;
 	engine_dial_with(&c->engine, &c->tcp.ops.transport, c->transport);
 	c->started.done = on_started;
-	host_loop_post(&c->loop, &c->started);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	int os = pthread_create(&c->thread, NULL, run, c);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	ASSERT(os == 0);
+	if (os != 0) {
+		rc = err_set_os(error, MOSAIC_E_NOMEM, os, "cannot start the client's thread");
+		c->tcp.ops.transport.destroy(c->transport);
+		c->transport = NULL;
+		goto fini_loop;
+	}
+	host_loop_post(&c->loop, &c->started);
 	/* From here on the loop is its thread's: nobody else posts before that is so. */
 	pthread_mutex_lock(&c->lock);
 	while (!c->is_running)
