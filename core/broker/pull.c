@@ -281,9 +281,10 @@ static bool pull_check(struct pull *p)
 
 /* -- collecting -------------------------------------------------------------------------------- */
 
+/* Apache goes by the distance to the end of the log; a store that answers at once knows better. */
 static bool pull_is_hot(const struct pull *p, uint64_t phys)
 {
-	return p->b->log->end - phys <= p->b->config.memory_bytes / 100 * 40;
+	return p->tries == 0 || p->b->log->end - phys <= p->b->config.memory_bytes / 100 * 40;
 }
 
 /* MessageStore.isTheBatchFull of 5.3.3 */

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "node/notify.h"
 #include "node/unit.h"
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,10 +346,22 @@ static void node_free(struct node *n)
 	free(n->units);
 }
 
+/*
+ * The heap keeps what it has had, up to a bound: giving memory back and taking it again are system
+ * calls that wait for whoever else changes the memory map, and the core thread must not wait.
+ */
+static void keep_heap(void)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, 64 << 20);
+	(void)mallopt(M_TOP_PAD, 1 << 20);
+	(void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
+}
+
 int node_run(const struct config *config, struct logger *logger, const struct node_hooks *hooks,
 	     struct mosaic_error *err)
 {
 	struct node n = { .config = config, .logger = logger, .hooks = hooks, .err = err };
+	keep_heap();
 	int rc = make_units(&n, err);
 	if (rc == 0) {
 		listen_to_signals(&n);

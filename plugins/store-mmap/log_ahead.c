@@ -24,8 +24,9 @@
 
 #define WINDOW_MIN (UINT64_C(256) << 10)
 /* The window doubles when half of it lasts shorter than FAST and halves when longer than SLOW. */
-#define FAST_NS UINT64_C(10000000)
-#define SLOW_NS UINT64_C(200000000)
+#define FAST_NS UINT64_C(100000000)
+#define SLOW_NS UINT64_C(1000000000)
+#define POPULATE_STEP ((size_t)128 << 10)
 #define SMALL_SYNC (UINT64_C(512) << 10)
 #define RETRY_NS UINT64_C(1000000000)
 /* What consumers read at the end stays mapped; dropping smaller parts would cost more calls. */
@@ -74,10 +75,18 @@ fail:
 
 static void populate_run(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 {
-	if (!ahead->cannot_populate) {
-		if (madvise(from, n_bytes, MADV_POPULATE_WRITE) == 0 || errno != EINVAL)
+	/* In small steps: each holds the process's memory map, for which a malloc of the core thread
+	 * may have to wait. */
+	while (n_bytes > 0 && !ahead->cannot_populate) {
+		size_t step = n_bytes < POPULATE_STEP ? n_bytes : POPULATE_STEP;
+		if (madvise(from, step, MADV_POPULATE_WRITE) == 0) {
+			from += step;
+			n_bytes -= step;
+		} else if (errno == EINVAL) {
+			ahead->cannot_populate = true;
+		} else {
 			return; /* no memory now: the writer touches the pages itself */
-		ahead->cannot_populate = true;
+		}
 	}
 	/* The writer may be in this page already: touch it without changing it. */
 	for (size_t i = 0; i < n_bytes; i += PAGE_BYTES)
