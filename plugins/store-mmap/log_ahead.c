@@ -75,8 +75,8 @@ fail:
 
 static void populate_run(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 {
-	/* In small steps: each holds the process's memory map, for which a malloc of the core thread
-	 * may have to wait. */
+	/* In small steps: each holds the process's memory map, for which a malloc of the core
+	 * thread may have to wait. */
 	while (n_bytes > 0 && !ahead->cannot_populate) {
 		size_t step = n_bytes < POPULATE_STEP ? n_bytes : POPULATE_STEP;
 		if (madvise(from, step, MADV_POPULATE_WRITE) == 0) {
