@@ -106,7 +106,6 @@ struct pull_work {
 struct pulls {
 	struct broker *broker;
 	struct pull_work *free_works;
-	uint32_t n_works;
 };
 
 /* -- fields and refusals ----------------------------------------------------------------------- */
@@ -373,7 +372,6 @@ static struct pull_work *work_take(struct pulls *pulls)
 	}
 	w = mem_alloc(sizeof(*w));
 	w->pulls = pulls;
-	pulls->n_works++;
 	return w;
 }
 

@@ -64,7 +64,7 @@ struct sends {
 	uint64_t parked_bytes;
 	struct mosaic_req room, topics_saved;
 	uint64_t saving_change, saved_change; /* topics.n_changes that the file will have, has */
-	bool waits_for_room, waits_for_topics, stopped;
+	bool waits_for_room, waits_for_topics;
 	struct buf props; /* scratch: properties of the message being stored */
 	struct buf batch_props, ids;
 	uint32_t uniq_counter;
@@ -892,7 +892,6 @@ static void sends_refuse_all(struct sends *s, struct list *list)
 
 void sends_stop(struct sends *s)
 {
-	s->stopped = true;
 	sends_refuse_all(s, &s->parked);
 	sends_refuse_all(s, &s->early);
 }

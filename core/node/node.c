@@ -29,7 +29,7 @@ struct node {
 	const char ***namesrv_lists;
 	uv_signal_t signals[4];
 	uint32_t n_signals, n_signals_open;
-	bool was_ready, is_stopping, is_over;
+	bool was_ready, is_stopping;
 	int status;
 	struct mosaic_error *err;
 };
@@ -254,10 +254,8 @@ static void on_first_started(struct unit *u, int status)
 static void on_signal_closed(uv_handle_t *handle)
 {
 	struct node *n = handle->data;
-	if (--n->n_signals_open == 0) {
-		n->is_over = true;
+	if (--n->n_signals_open == 0)
 		host_loop_stop(&n->units[0].loop);
-	}
 }
 
 static void log_loop(struct unit *u)

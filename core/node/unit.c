@@ -75,7 +75,6 @@ static void answer(struct unit *u, int status)
 static void on_broker_started(struct mosaic_req *req)
 {
 	struct unit *u = req->data;
-	u->is_started = req->status == 0;
 	answer(u, req->status);
 }
 
@@ -91,7 +90,6 @@ static void on_start(struct mosaic_req *req)
 		if (rc == 0)
 			return;
 	}
-	u->is_started = rc == 0;
 	answer(u, rc);
 }
 

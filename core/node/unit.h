@@ -20,7 +20,7 @@ struct unit {
 	struct node_hosts hosts;
 	struct namesrv_node *namesrv; /* NULL: none */
 	struct broker_node *broker;   /* NULL: none */
-	bool has_loop, has_thread, is_started;
+	bool has_loop, has_thread;
 	pthread_t thread;
 	struct mosaic_error err;
 	/* start and stop are asked for from the main thread and answered there */
