@@ -261,10 +261,12 @@ void topics_add_system(struct topics *t)
 		system_name(t->broker, s, &name);
 		if (!s->at_boot || topics_find(t, buf_slice(&name)))
 			continue;
-		if (strcmp(s->prefix, TOPIC_DEFAULT) == 0 && !t->broker->config.auto_create_topic)
+		bool is_default = strcmp(s->prefix, TOPIC_DEFAULT) == 0;
+		if (is_default && !t->broker->config.auto_create_topic)
 			continue;
 		topic = insert(t, buf_slice(&name));
-		topic->read_queues = topic->write_queues = s->queues;
+		topic->read_queues = topic->write_queues =
+			is_default ? t->broker->config.default_queues : s->queues;
 		topic->perm = s->perm;
 		added = true;
 	}

@@ -48,6 +48,7 @@ struct rig_options {
 	uint64_t store_limit; /* 0: plenty */
 	bool gates;           /* answers wait for rig_durable() */
 	uint32_t max_parked;
+	int32_t default_queues; /* 0: 8 */
 	const char *const *namesrv;
 	uint32_t n_namesrv;
 };
@@ -162,7 +163,7 @@ static inline void rig_open(struct rig *r, const struct rig_options *o)
 		.max_message_bytes = 4 * 1024 * 1024,
 		.auto_create_topic = true,
 		.auto_create_group = true,
-		.default_queues = 8,
+		.default_queues = o->default_queues ? o->default_queues : 8,
 		.permission = 6,
 		.memory_bytes = UINT64_C(1) << 33,
 		.namesrv = o->namesrv,

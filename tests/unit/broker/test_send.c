@@ -59,6 +59,18 @@ static void first_message_waits_until_its_topic_is_saved(void **state)
 	rig_close(&r);
 }
 
+static void topics_made_by_sends_have_at_most_the_default_topics_queues(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .default_queues = 2 };
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(rig_send(&r, c, "Few", 0, "", "x").header.code, RES_SUCCESS);
+	assert_int_equal(topics_find(r.broker->topics, slice_str("Few"))->write_queues, 2);
+	rig_close(&r);
+}
+
 static void refusals_carry_rocketmqs_codes(void **state)
 {
 	struct rig r;
@@ -421,6 +433,7 @@ int main(void)
 		cmocka_unit_test(send_answers_with_id_queue_and_offset),
 		cmocka_unit_test(unknown_topic_is_made_with_the_queues_asked_for),
 		cmocka_unit_test(first_message_waits_until_its_topic_is_saved),
+		cmocka_unit_test(topics_made_by_sends_have_at_most_the_default_topics_queues),
 		cmocka_unit_test(refusals_carry_rocketmqs_codes),
 		cmocka_unit_test(message_above_the_limit_is_illegal),
 		cmocka_unit_test(answer_waits_until_the_bytes_are_durable),
