@@ -1,39 +1,52 @@
 /* The thread of a client around its engine, and the doors for other threads. */
-#include "engine.h"
+#include "client.h"
 #include "base/mem.h"
-#include "base/num.h"
-#include "loop/host.h"
-#include "plugin/loaded.h"
-#include "wire/props.h"
-#include <pthread.h>
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 extern const struct mosaic_plugin mosaic_plugin_transport_tcp;
+extern const struct mosaic_plugin mosaic_plugin_lb_roundrobin, mosaic_plugin_lb_hash;
 
-struct mosaic_client {
-	struct engine engine;
-	struct logger logger;
-	struct host_loop loop;
-	struct host host;
-	struct loaded_plugin tcp;
-	struct plugin_instance place;
-	struct mosaic_transport *transport;
-	struct mosaic_req started, stop, closed;
-	struct mosaic_client_options options;
-	pthread_t thread;
-	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t ended; /* a blocking send has its result, the thread runs */
-	uint64_t bytes;
-	uint32_t count;
-	uint64_t ids;
-	bool is_running;
+static const struct plugin_builtin builtins[] = {
+	{ &mosaic_plugin_lb_roundrobin },
+	{ &mosaic_plugin_lb_hash },
 };
 
 const char *mosaic_status_text(int32_t status)
 {
 	return status_text(status);
+}
+
+/* ---- create ---- */
+
+static int take_options(struct mosaic_client *c, const struct mosaic_client_options *options,
+			struct mosaic_error *error)
+{
+	struct mosaic_client_options *o = &c->options;
+	char ip_text[INET_ADDRSTRLEN], id[sizeof(c->engine.client_id)], instance[64];
+	uint64_t random = host_loop_now_ns() * UINT64_C(0x9E3779B97F4A7C15) ^ (uintptr_t)c;
+	uint8_t ip[4];
+
+	*o = *options;
+	o->route_refresh_ms = o->route_refresh_ms ? o->route_refresh_ms : 30000;
+	o->heartbeat_ms = o->heartbeat_ms ? o->heartbeat_ms : 30000;
+	o->max_message = o->max_message ? o->max_message : 4u << 20;
+	if (o->max_message > 15u << 20)
+		return err_set(error, MOSAIC_E_INVAL, "max_message: 15 MiB is the most");
+	if (o->plugin_path != NULL)
+		c->plugin_path = mem_strdup(o->plugin_path);
+	id_own_address(ip);
+	id_init(&c->ids, ip, getpid(), (uint32_t)(random >> 32));
+	inet_ntop(AF_INET, ip, ip_text, sizeof(ip_text));
+	snprintf(instance, sizeof(instance), "%d#%llx", (int)getpid(), (unsigned long long)random);
+	snprintf(id, sizeof(id), "%s@%.100s", ip_text, o->instance ? o->instance : instance);
+	int rc = engine_init(&c->engine, &c->host.api, o->namesrv, o->route_refresh_ms * MS_NS,
+			     o->heartbeat_ms * MS_NS, id, error);
+	o->namesrv = o->instance = o->plugin_path = NULL; /* theirs */
+	return rc;
 }
 
 int32_t mosaic_client_create(const struct mosaic_client_options *options,
@@ -42,17 +55,11 @@ int32_t mosaic_client_create(const struct mosaic_client_options *options,
 	if (options->struct_size < sizeof(*options))
 		return err_set(error, MOSAIC_E_INVAL, "options: struct_size is not set");
 	struct mosaic_client *c = mem_alloc(sizeof(*c));
-	c->options = *options;
-	struct mosaic_client_options *o = &c->options;
-	o->route_refresh_ms = o->route_refresh_ms ? o->route_refresh_ms : 30000;
-	o->max_in_flight = o->max_in_flight ? o->max_in_flight : 1024;
-	o->max_message = o->max_message ? o->max_message : 4u << 20;
-	o->max_in_flight_bytes = o->max_in_flight_bytes ? o->max_in_flight_bytes : 64u << 20;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->ended, NULL);
+	pthread_cond_init(&c->changed, NULL);
+	list_init(&c->members);
 	logger_init(&c->logger, -1);
-	int rc = engine_init(&c->engine, &c->host.api, options->namesrv,
-			     o->route_refresh_ms * MS_NS, error);
+	int rc = take_options(c, options, error);
 	if (rc == 0)
 		rc = plugin_adopt(&mosaic_plugin_transport_tcp, "(built in)", NULL, &c->tcp, error);
 	if (rc != 0) {
@@ -63,68 +70,96 @@ int32_t mosaic_client_create(const struct mosaic_client_options *options,
 	return 0;
 }
 
-static void on_closed(struct mosaic_req *req)
+const char *mosaic_client_id(const struct mosaic_client *c)
 {
-	struct mosaic_client *c = CONTAINER_OF(req, struct mosaic_client, closed);
-	host_loop_stop(&c->loop);
+	return c->engine.client_id;
 }
 
-static void on_stop(struct mosaic_req *req)
+/* ---- log ---- */
+
+static const char *const level_names[] = { "error", "warn", "info", "debug" };
+
+static void write_log(const struct mosaic_host *api, uint32_t level, const char *event,
+		      const char *text)
 {
-	struct mosaic_client *c = CONTAINER_OF(req, struct mosaic_client, stop);
-	engine_close(&c->engine);
-	c->closed.done = on_closed;
-	int rc = c->tcp.ops.transport.close(c->transport, &c->closed);
-	ASSERT(rc == 0); /* it is the first close */
+	struct mosaic_client *c = CONTAINER_OF(api->ctx, struct mosaic_client, host);
+	const struct mosaic_client_options *o = &c->options;
+	char line[1200];
+
+	if (level > MOSAIC_LOG_DEBUG)
+		level = MOSAIC_LOG_DEBUG;
+	int32_t theirs = MOSAIC_CLIENT_LOG_ERROR - (int32_t)level;
+	if (o->log == NULL || theirs < o->log_level)
+		return;
+	snprintf(line, sizeof(line), "level=%s event=%s%s%s", level_names[level], event,
+		 text != NULL && text[0] != '\0' ? " " : "", text != NULL ? text : "");
+	o->log(o->log_data, theirs, line);
 }
+
+/* ---- start ---- */
 
 static void on_started(struct mosaic_req *req)
 {
 	struct mosaic_client *c = CONTAINER_OF(req, struct mosaic_client, started);
+
 	pthread_mutex_lock(&c->lock);
 	c->is_running = true;
-	pthread_cond_broadcast(&c->ended);
+	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
+}
+
+static void on_never(struct mosaic_req *req)
+{
+	(void)req;
 }
 
 static void *run(void *client)
 {
 	struct mosaic_client *c = client;
+
 	host_loop_run(&c->loop);
 	return NULL;
 }
 
-int32_t mosaic_client_start(struct mosaic_client *c, struct mosaic_error *error)
+static int start_thread(struct mosaic_client *c)
 {
 	sigset_t all, old;
 
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int rc = pthread_create(&c->thread, NULL, run, c);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return rc;
+}
+
+int32_t mosaic_client_start(struct mosaic_client *c, struct mosaic_error *error)
+{
 	if (c->transport != NULL)
 		return err_set(error, MOSAIC_E_INVAL, "a client is started once");
 	int rc = host_loop_init(&c->loop, &c->logger, error);
 	if (rc != 0)
 		return rc;
 	host_init(&c->host, &c->loop, "client", NULL, NULL);
+	c->host.api.log = write_log;
 	plugin_instance_init(&c->place, &c->tcp);
 	rc = c->tcp.ops.transport.create(&c->host.api, c->place.options, &c->transport, error);
 	if (rc != 0)
 		goto fini_loop;
 	engine_dial_with(&c->engine, &c->tcp.ops.transport, c->transport);
+	/* Posted while the loop is still this thread's; from here on it is the new one's. */
 	c->started.done = on_started;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int os = pthread_create(&c->thread, NULL, run, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	host_loop_post(&c->loop, &c->started);
+	int os = start_thread(c);
 	if (os != 0) {
+		c->started.done = on_never;
 		rc = err_set_os(error, MOSAIC_E_NOMEM, os, "cannot start the client's thread");
 		c->tcp.ops.transport.destroy(c->transport);
 		c->transport = NULL;
 		goto fini_loop;
 	}
-	host_loop_post(&c->loop, &c->started);
-	/* From here on the loop is its thread's: nobody else posts before that is so. */
 	pthread_mutex_lock(&c->lock);
 	while (!c->is_running)
-		pthread_cond_wait(&c->ended, &c->lock);
+		pthread_cond_wait(&c->changed, &c->lock);
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 fini_loop:
@@ -133,204 +168,356 @@ fini_loop:
 	return rc;
 }
 
+/* ---- stop ---- */
+
+static void on_closed(struct mosaic_req *req)
+{
+	struct mosaic_client *c = CONTAINER_OF(req, struct mosaic_client, closed);
+
+	host_loop_stop(&c->loop);
+}
+
+static void on_stop(struct mosaic_req *req)
+{
+	struct mosaic_client *c = CONTAINER_OF(req, struct mosaic_client, stop);
+
+	engine_close(&c->engine);
+	c->closed.done = on_closed;
+	int rc = c->tcp.ops.transport.close(c->transport, &c->closed);
+	ASSERT(rc == 0); /* it is the first close */
+}
+
+/* Each is moved to the end of the list, so that one that stays there is stopped once. */
+static void stop_members(struct mosaic_client *c)
+{
+	struct list done;
+
+	list_init(&done);
+	pthread_mutex_lock(&c->lock);
+	while (!list_empty(&c->members)) {
+		struct client_member *m = LIST_ENTRY(c->members.next, struct client_member, link);
+
+		list_remove(&m->link);
+		list_add_tail(&done, &m->link);
+		pthread_mutex_unlock(&c->lock);
+		m->stop(m);
+		pthread_mutex_lock(&c->lock);
+	}
+	while (!list_empty(&done)) {
+		struct list *node = done.next;
+
+		list_remove(node);
+		list_add_tail(&c->members, node);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 void mosaic_client_stop(struct mosaic_client *c)
 {
 	pthread_mutex_lock(&c->lock);
 	bool was_running = c->is_running;
+	pthread_mutex_unlock(&c->lock);
+	if (!was_running || client_on_thread(c))
+		return;
+	stop_members(c);
+	pthread_mutex_lock(&c->lock);
 	c->is_running = false;
 	pthread_mutex_unlock(&c->lock);
-	if (!was_running)
-		return;
 	c->stop.done = on_stop;
 	host_loop_post(&c->loop, &c->stop);
 	pthread_join(c->thread, NULL);
 	c->tcp.ops.transport.destroy(c->transport);
 	plugin_instance_free(&c->place);
 	host_loop_fini(&c->loop);
+	atomic_store(&c->loop.thread, 0); /* somebody else may get its number */
 }
 
 void mosaic_client_destroy(struct mosaic_client **client)
 {
 	struct mosaic_client *c = *client;
-	if (c == NULL)
+
+	if (c == NULL || client_on_thread(c))
 		return;
 	mosaic_client_stop(c);
+	while (!list_empty(&c->members)) {
+		struct client_member *m = LIST_ENTRY(c->members.next, struct client_member, link);
+		m->destroy(m);
+	}
 	engine_free(&c->engine);
-	pthread_cond_destroy(&c->ended);
+	if (c->plugins != NULL)
+		plugins_destroy(&c->plugins);
+	free(c->plugin_path);
+	pthread_cond_destroy(&c->changed);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
 	*client = NULL;
 }
 
-/* ---- sends ---- */
+/* ---- the doors ---- */
 
-struct waiter {
-	struct mosaic_send_result *result; /* blocking */
-	bool is_done;
-	mosaic_send_fn fn; /* asynchronous */
-	void *data;
-	struct mosaic_client *client;
-	uint64_t weight;
-};
-
-struct job {
-	struct waiter waiter;
-	struct waiter *blocked; /* on the stack of the caller, or NULL */
-};
-
-static void finished(struct send *s)
+bool client_on_thread(const struct mosaic_client *c)
 {
-	struct job *job = s->data;
-	struct mosaic_client *c = job->waiter.client;
+	return host_loop_on_core(&c->loop);
+}
 
-	if (job->waiter.fn != NULL)
-		job->waiter.fn(job->waiter.data, &s->result);
+int client_post(struct mosaic_client *c, struct mosaic_req *req)
+{
+	int rc = MOSAIC_E_CLOSED;
+
 	pthread_mutex_lock(&c->lock);
-	c->count--;
-	c->bytes -= job->waiter.weight;
-	if (job->blocked != NULL) {
-		*job->blocked->result = s->result;
-		job->blocked->is_done = true;
-		pthread_cond_broadcast(&c->ended);
-	}
-	pthread_mutex_unlock(&c->lock);
-	free(job);
-	send_free(s);
-}
-
-static void posted(struct mosaic_req *req)
-{
-	send_start(CONTAINER_OF(req, struct send, post));
-}
-
-static bool put(struct buf *props, const char *name, const char *value)
-{
-	if (name == NULL || value == NULL || *name == '\0' || *value == '\0' ||
-	    strpbrk(name, "\1\2") != NULL || strpbrk(value, "\1\2") != NULL)
-		return false;
-	buf_append_str(props, name);
-	buf_append_byte(props, 1);
-	buf_append_str(props, value);
-	buf_append_byte(props, 2);
-	return true;
-}
-
-/* MessageClientIDSetter of 5.3.3: 10 bytes of the process, 4 and 2 that count. */
-static void make_id(struct mosaic_client *c, char *out)
-{
-	uint8_t id[16];
-	pthread_mutex_lock(&c->lock);
-	uint64_t n = ++c->ids;
-	pthread_mutex_unlock(&c->lock);
-	memcpy(id, c->engine.id_prefix, 10);
-	for (int i = 0; i < 6; i++)
-		id[10 + i] = (uint8_t)(n >> (8 * (5 - i)));
-	num_format_hex((uint8_t *)out, id, sizeof(id));
-	out[32] = '\0';
-}
-
-static int fill(struct mosaic_client *c, struct send *s, const struct mosaic_message *m)
-{
-	make_id(c, s->result.message_id);
-	bool ok = put(&s->props, PROP_UNIQ_KEY, s->result.message_id) &&
-		  put(&s->props, PROP_WAIT, "true") &&
-		  (m->tag == NULL || put(&s->props, PROP_TAGS, m->tag)) &&
-		  (m->keys == NULL || put(&s->props, PROP_KEYS, m->keys));
-	for (uint32_t i = 0; ok && i < m->n_properties; i++)
-		ok = put(&s->props, m->properties[i].name, m->properties[i].value);
-	if (!ok)
-		return MOSAIC_E_INVAL;
-	return s->props.len > PROPS_MAX ? MOSAIC_E_LIMIT : 0;
-}
-
-static bool is_topic(const char *topic)
-{
-	size_t len = topic != NULL ? strlen(topic) : 0;
-	return len > 0 && len <= 127 &&
-	       strspn(topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			     "0123456789_-%|") == len;
-}
-
-static int submit(struct mosaic_client *c, const struct mosaic_message *m,
-		  const struct mosaic_send_options *o, struct waiter *w, bool oneway, bool blocks)
-{
-	if (m->struct_size < sizeof(*m) || (o != NULL && o->struct_size < sizeof(*o)) ||
-	    !is_topic(m->topic) || m->body.len == 0)
-		return MOSAIC_E_INVAL;
-	if (m->body.len > c->options.max_message)
-		return MOSAIC_E_LIMIT;
-	struct send *s = mem_alloc(sizeof(*s));
-	int rc = fill(c, s, m);
-	struct job *job = mem_alloc(sizeof(*job));
-	w->client = c;
-	w->weight = m->body.len + s->props.len;
-	*job = (struct job){ .waiter = *w, .blocked = blocks ? w : NULL };
-	s->result.struct_size = sizeof(s->result);
-	s->engine = &c->engine;
-	s->topic = mem_strdup(m->topic);
-	s->group = mem_strdup(o != NULL && o->group != NULL ? o->group : "DEFAULT_PRODUCER");
-	s->key = m->sharding_key != NULL ? mem_strdup(m->sharding_key) : NULL;
-	s->body = mem_alloc(m->body.len);
-	memcpy(s->body, m->body.ptr, m->body.len);
-	s->body_len = (uint32_t)m->body.len;
-	s->is_oneway = oneway;
-	s->attempts_left = o != NULL && o->attempts != 0 ? o->attempts : 3;
-	s->timeout_ns = (o != NULL && o->timeout_ms != 0 ? o->timeout_ms : 3000) * MS_NS;
-	s->done = finished;
-	s->data = job;
-	s->post.done = posted;
-	pthread_mutex_lock(&c->lock);
-	if (rc == 0 && !c->is_running)
-		rc = MOSAIC_E_CLOSED;
-	if (rc == 0 && blocks && pthread_equal(c->thread, pthread_self()))
-		rc = MOSAIC_E_INVAL; /* it would wait for itself */
-	if (rc == 0 && (c->count >= c->options.max_in_flight ||
-			c->bytes + w->weight > c->options.max_in_flight_bytes))
-		rc = MOSAIC_E_AGAIN;
-	if (rc == 0) {
-		c->count++;
-		c->bytes += w->weight;
+	if (c->is_running) {
 		/* Under the lock: after stop() took it nothing is posted behind its request. */
-		host_loop_post(&c->loop, &s->post);
+		host_loop_post(&c->loop, req);
+		rc = 0;
 	}
 	pthread_mutex_unlock(&c->lock);
-	if (rc != 0) {
-		free(job);
-		send_free(s);
+	return rc;
+}
+
+static void begin_task(struct mosaic_req *req)
+{
+	struct client_task *task = CONTAINER_OF(req, struct client_task, req);
+
+	task->begin(task);
+}
+
+int client_task_run(struct mosaic_client *c, struct client_task *task)
+{
+	if (client_on_thread(c))
+		return MOSAIC_E_INVAL; /* it would wait for itself */
+	task->client = c;
+	task->is_ended = false;
+	task->req = (struct mosaic_req){ .done = begin_task };
+	pthread_cond_init(&task->ended, NULL);
+	int rc = client_post(c, &task->req);
+	if (rc == 0) {
+		pthread_mutex_lock(&c->lock);
+		while (!task->is_ended)
+			pthread_cond_wait(&task->ended, &c->lock);
+		pthread_mutex_unlock(&c->lock);
+		rc = task->status;
+	}
+	pthread_cond_destroy(&task->ended);
+	return rc;
+}
+
+void client_task_end(struct client_task *task, int status)
+{
+	struct mosaic_client *c = task->client;
+
+	pthread_mutex_lock(&c->lock);
+	task->status = status;
+	task->is_ended = true;
+	pthread_cond_signal(&task->ended); /* under the lock: the task is gone once it is free */
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* ---- asking ---- */
+
+struct asking {
+	struct client_task task;
+	struct ask ask;
+	const char *address;
+	uint64_t timeout_ns;
+	int (*take)(struct ask *ask, struct mosaic_error *error);
+	struct mosaic_error *error;
+};
+
+static void asked(struct ask *a)
+{
+	struct asking *x = CONTAINER_OF(a, struct asking, ask);
+	int rc = a->status;
+
+	if (rc != 0)
+		rc = err_set(x->error, rc, "%s", a->why);
+	else if (x->take != NULL)
+		rc = x->take(a, x->error);
+	else if (!a->is_oneway && a->response->code != 0)
+		rc = err_set(x->error, MOSAIC_E_IO, "%s answered %d: %.*s", a->address,
+			     a->response->code, SLICE_ARG(a->response->remark));
+	client_task_end(&x->task, rc);
+}
+
+static void begin_asking(struct client_task *task)
+{
+	struct asking *x = CONTAINER_OF(task, struct asking, task);
+
+	engine_ask(&task->client->engine, &x->ask, x->address, x->timeout_ns);
+}
+
+int client_ask(struct mosaic_client *c, struct ask *ask, const char *address, uint64_t timeout_ns,
+	       int (*take)(struct ask *ask, struct mosaic_error *error), struct mosaic_error *error)
+{
+	struct asking x = { .task = { .begin = begin_asking }, .ask = *ask, .address = address,
+			    .timeout_ns = timeout_ns, .take = take, .error = error };
+
+	x.ask.done = asked;
+	return client_task_run(c, &x.task);
+}
+
+struct routing {
+	struct client_task task;
+	struct route_wait wait;
+	const char *topic;
+	int (*take)(struct route *route, void *data);
+	void *data;
+	struct mosaic_error *error;
+};
+
+static void routed(struct route_wait *wait, struct route *route, int status, const char *why)
+{
+	struct routing *x = CONTAINER_OF(wait, struct routing, wait);
+
+	client_task_end(&x->task, status == 0 ? x->take(route, x->data)
+					      : err_set(x->error, status, "%s: %s", x->topic, why));
+}
+
+static void begin_routing(struct client_task *task)
+{
+	struct routing *x = CONTAINER_OF(task, struct routing, task);
+
+	route_get(&task->client->engine, x->topic, &x->wait);
+}
+
+int client_route(struct mosaic_client *c, const char *topic, bool for_write,
+		 int (*take)(struct route *route, void *data), void *data,
+		 struct mosaic_error *error)
+{
+	struct routing x = { .task = { .begin = begin_routing }, .topic = topic, .take = take,
+			     .data = data, .error = error,
+			     .wait = { .done = routed, .for_write = for_write } };
+
+	return client_task_run(c, &x.task);
+}
+
+struct queue_list {
+	struct mosaic_queue *queues;
+	uint32_t room, count;
+	bool for_write;
+};
+
+static int take_queues(struct route *route, void *data)
+{
+	struct queue_list *l = data;
+	const struct route_queue *from = l->for_write ? route->writes : route->reads;
+
+	l->count = l->for_write ? route->n_writes : route->n_reads;
+	for (uint32_t i = 0; i < l->count && i < l->room; i++) {
+		struct mosaic_queue *q = &l->queues[i];
+
+		*q = (struct mosaic_queue){ .id = from[i].id };
+		snprintf(q->topic, sizeof(q->topic), "%s", route->topic);
+		snprintf(q->broker, sizeof(q->broker), "%s", from[i].broker->name);
+	}
+	return 0;
+}
+
+int32_t mosaic_client_queues(struct mosaic_client *c, const char *topic, int32_t for_write,
+			     struct mosaic_queue *queues, uint32_t *count,
+			     struct mosaic_error *error)
+{
+	struct queue_list l = { .queues = queues, .room = *count, .for_write = for_write != 0 };
+
+	int rc = client_route(c, topic, l.for_write, take_queues, &l, error);
+	*count = l.count;
+	return rc;
+}
+
+/* ---- members, ids, numbers ---- */
+
+int client_add(struct mosaic_client *c, struct client_member *member)
+{
+	int rc = MOSAIC_E_CLOSED;
+
+	list_init(&member->link);
+	pthread_mutex_lock(&c->lock);
+	if (c->is_running) {
+		list_add_tail(&c->members, &member->link);
+		rc = 0;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return rc;
+}
+
+void client_remove(struct mosaic_client *c, struct client_member *member)
+{
+	pthread_mutex_lock(&c->lock);
+	list_remove(&member->link);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void client_make_id(struct mosaic_client *c, char *out)
+{
+	int64_t now = (int64_t)host_wall_ms(&c->host.api);
+
+	pthread_mutex_lock(&c->lock);
+	id_make(&c->ids, now, out);
+	pthread_mutex_unlock(&c->lock);
+}
+
+void mosaic_client_metrics(struct mosaic_client *c, struct mosaic_client_metrics *out)
+{
+	struct numbers *n = &c->engine.numbers;
+	struct mosaic_client_metrics m = { .struct_size = out->struct_size };
+
+#define TAKE(name) m.name = atomic_load_explicit(&n->name, memory_order_relaxed)
+	TAKE(connections);
+	TAKE(bytes_held);
+	TAKE(sent);
+	TAKE(send_errors);
+	TAKE(send_retries);
+	TAKE(pulled);
+	TAKE(consumed);
+	TAKE(consume_errors);
+	TAKE(sent_back);
+	TAKE(route_asks);
+	TAKE(heartbeats);
+#undef TAKE
+	memcpy(out, &m, out->struct_size < sizeof(m) ? out->struct_size : sizeof(m));
+}
+
+/* ---- balance plugins ---- */
+
+static int add_folders(struct mosaic_client *c, struct mosaic_error *error)
+{
+	const char *path = c->plugin_path;
+	int rc = 0;
+
+	while (rc == 0 && path != NULL && *path != '\0') {
+		size_t len = strcspn(path, ":");
+		char *folder = slice_dup(slice(path, len));
+
+		if (len > 0)
+			rc = plugins_add_folder(c->plugins, folder, error);
+		free(folder);
+		path += len + (path[len] == ':');
 	}
 	return rc;
 }
 
-int32_t mosaic_producer_send(struct mosaic_client *c, const struct mosaic_message *message,
-			     const struct mosaic_send_options *options,
-			     struct mosaic_send_result *result)
+/* Under the lock. */
+static int find_plugin(struct mosaic_client *c, const char *name, const struct loaded_plugin **out,
+		       struct mosaic_error *error)
 {
-	struct mosaic_send_result local;
-	struct waiter w = { .result = &local };
+	if (c->plugins == NULL) {
+		c->plugins = plugins_create(builtins, ARRAY_LEN(builtins));
+		int rc = add_folders(c, error);
+		if (rc != 0) {
+			plugins_destroy(&c->plugins);
+			return rc;
+		}
+	}
+	return plugins_find(c->plugins, name, MOSAIC_BALANCE, out, error);
+}
 
-	int rc = submit(c, message, options, &w, false, true);
+int client_balancer(struct mosaic_client *c, const char *name, struct balancer *out,
+		    struct mosaic_error *error)
+{
+	*out = (struct balancer)BALANCER_INIT;
+	pthread_mutex_lock(&c->lock);
+	int rc = find_plugin(c, name, &out->plugin, error);
+	pthread_mutex_unlock(&c->lock);
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&c->lock);
-	while (!w.is_done)
-		pthread_cond_wait(&c->ended, &c->lock);
-	pthread_mutex_unlock(&c->lock);
-	if (result != NULL)
-		*result = local;
-	return local.status;
-}
-
-int32_t mosaic_producer_send_async(struct mosaic_client *c, const struct mosaic_message *message,
-				   const struct mosaic_send_options *options, mosaic_send_fn done,
-				   void *data)
-{
-	struct waiter w = { .fn = done, .data = data };
-	return done == NULL ? MOSAIC_E_INVAL : submit(c, message, options, &w, false, false);
-}
-
-int32_t mosaic_producer_send_oneway(struct mosaic_client *c, const struct mosaic_message *message,
-				    const struct mosaic_send_options *options)
-{
-	struct waiter w = { .fn = NULL };
-	return submit(c, message, options, &w, true, false);
+	return balancer_open(out, &c->host.api, error);
 }

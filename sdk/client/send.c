@@ -1,68 +1,108 @@
 /*
- * Happy path: send_start -> route -> queue picked -> broker dialed -> sent -> answered -> end.
+ * Happy path: send_start -> route -> queue picked -> broker asked -> answered -> end.
  *
  * Failure modes: the broker cannot be reached, the connection breaks, or it answers that it cannot
  * now: it is avoided for a while, the route is asked for again, and the next attempt goes to
  * another broker where there is one; any other answer: end with its code and text; the time is
  * over: end, wherever the send is.
  */
-#include "engine.h"
-#include "base/hash.h"
-#include "base/mem.h"
+#include "send.h"
 #include "wire/codes.h"
 #include <stdio.h>
 #include <stdlib.h>
 
-#define AVOID_FAILED_NS (10 * SECOND_NS)
+/*
+ * MQFaultStrategy of 5.3.3: after an answer that took so long a broker is passed over for so long,
+ * where there is another one. Java has it off by default; here it is always on: it is a preference
+ * and never leaves a message without a queue. A failure counts as 10 s.
+ */
+static const struct {
+	uint64_t took_ms, avoid_ms;
+} faults[] = {
+	{ 15000, 30000 }, { 5000, 10000 }, { 3000, 6000 }, { 1800, 5000 },
+	{ 550, 2000 },	  { 100, 0 },	   { 50, 0 },
+};
+#define FAILED_MS 10000
 
 static void attempt(struct send *s);
 
+static void judge(struct engine *e, struct broker *b, uint64_t took_ms)
+{
+	for (uint32_t i = 0; i < ARRAY_LEN(faults); i++)
+		if (took_ms >= faults[i].took_ms) {
+			b->avoid_ns = host_now_ns(e->host) + faults[i].avoid_ms * MS_NS;
+			return;
+		}
+	b->avoid_ns = 0;
+}
+
+/* ---- hooks ---- */
+
+#define VIEW_PROPERTIES 128 /* more than these are not shown */
+
+static void call_hook(struct send *s, const struct mosaic_send_result *result)
+{
+	struct mosaic_property pairs[VIEW_PROPERTIES];
+	struct mosaic_message m = { .struct_size = sizeof(m), .topic = s->topic, .body = s->body,
+				    .sharding_key = s->key, .properties = pairs };
+	const char *at = s->view;
+
+	if (s->sender->hook == NULL)
+		return;
+	while (at != NULL && at < s->view + s->props.len && m.n_properties < VIEW_PROPERTIES) {
+		struct mosaic_property *p = &pairs[m.n_properties++];
+
+		p->name = at;
+		p->value = at + strlen(at) + 1;
+		at = p->value + strlen(p->value) + 1;
+		if (strcmp(p->name, "TAGS") == 0)
+			m.tag = p->value;
+		else if (strcmp(p->name, "KEYS") == 0)
+			m.keys = p->value;
+		else if (strcmp(p->name, "DELAY") == 0)
+			m.delay_level = (uint32_t)strtoul(p->value, NULL, 10);
+		else if (strcmp(p->name, "TIMER_DELIVER_MS") == 0)
+			m.deliver_ms = strtoll(p->value, NULL, 10);
+	}
+	s->sender->hook(s->sender->hook_data, &m, result);
+}
+
+/* ---- the end ---- */
+
 void send_end(struct send *s, int status, const char *text)
 {
-	struct engine *e = s->engine;
+	struct engine *e = s->sender->engine;
 
 	if (s->is_ended)
 		return;
 	s->is_ended = true;
 	e->host->timer_stop(e->host, &s->deadline);
-	if (s->wait.link.next != NULL)
-		list_remove(&s->wait.link);
-	dialer_cancel(&e->dialer, &s->dial);
-	call_cancel(&s->call);
+	route_wait_cancel(&s->wait);
+	ask_cancel(&s->ask);
 	list_remove(&s->link);
 	s->result.status = status;
-	snprintf(s->result.text, sizeof(s->result.text), "%s", text);
+	if (status != 0)
+		snprintf(s->result.text, sizeof(s->result.text), "%s", text);
+	number_add(status == 0 ? &e->numbers.sent : &e->numbers.send_errors, 1);
+	call_hook(s, &s->result);
 	s->done(s);
-}
-
-/* How long a broker that took so long is passed over. */
-static void judge(struct engine *e, const char *broker, uint64_t took_ns, bool failed)
-{
-	uint64_t avoid_ns = failed ? AVOID_FAILED_NS
-			    : took_ns >= 3 * SECOND_NS	? 10 * SECOND_NS
-			    : took_ns >= SECOND_NS / 2 ? 2 * SECOND_NS
-						       : 0;
-	struct avoided *a = map_get(&e->avoided, slice_str(broker));
-
-	if (a == NULL && avoid_ns == 0)
-		return;
-	if (a == NULL) {
-		a = mem_alloc(sizeof(*a));
-		map_put(&e->avoided, slice_str(broker), a);
-	}
-	a->until_ns = host_now_ns(e->host) + avoid_ns;
 }
 
 static void retry(struct send *s, int status, const char *why)
 {
-	judge(s->engine, s->queue.broker, 0, true);
-	route_refresh(s->engine, s->topic);
-	if (s->attempts_left == 0)
+	struct engine *e = s->sender->engine;
+
+	judge(e, s->to, FAILED_MS);
+	route_refresh(e, s->topic);
+	if (s->attempts_left == 0) {
 		send_end(s, status, why);
-	else
-		attempt(s);
+		return;
+	}
+	number_add(&e->numbers.send_retries, 1);
+	attempt(s);
 }
 
+/* Another broker may take it (DefaultMQProducer.retryResponseCodes). */
 static bool is_passing(int32_t code)
 {
 	switch (code) {
@@ -80,118 +120,146 @@ static bool is_passing(int32_t code)
 	}
 }
 
-static void answered(struct call *call)
+static void copy_text(char *out, size_t room, struct mosaic_slice text)
 {
-	struct send *s = call->data;
-	struct mosaic_send_result *res = &s->result;
-	char why[200];
+	snprintf(out, room, "%.*s", SLICE_ARG(text));
+}
+
+static void accepted(struct send *s, const struct header *h)
+{
+	struct mosaic_send_result *r = &s->result;
+	struct engine *e = s->sender->engine;
+	struct mosaic_slice id = header_str(h, "msgId");
+
+	judge(e, s->to, (host_now_ns(e->host) - s->sent_ns) / MS_NS);
+	r->stored = r->broker_code;
+	(void)header_i32(h, "queueId", &r->queue_id);
+	(void)header_i64(h, "queueOffset", &r->queue_offset);
+	copy_text(r->offset_id, sizeof(r->offset_id), id);
+	if (strchr(r->offset_id, ',') != NULL) /* a batch: that of its first message */
+		*strchr(r->offset_id, ',') = '\0';
+	copy_text(r->recall_handle, sizeof(r->recall_handle), header_str(h, "recallHandle"));
+	copy_text(r->transaction_id, sizeof(r->transaction_id), header_str(h, "transactionId"));
+	send_end(s, 0, "");
+}
+
+static void answered(struct ask *a)
+{
+	struct send *s = a->data;
+	char why[sizeof(s->result.text)];
 
 	if (s->is_ended)
 		return;
-	if (call->status != 0) {
-		snprintf(why, sizeof(why), "%s: %s", s->queue.address, status_text(call->status));
-		retry(s, call->status, why);
+	if (a->status != 0) {
+		retry(s, a->status, a->why);
 		return;
 	}
-	res->broker_code = call->response->code;
-	switch (res->broker_code) {
+	if (s->is_oneway) {
+		send_end(s, 0, "");
+		return;
+	}
+	s->result.broker_code = a->response->code;
+	switch (a->response->code) {
 	case RES_SUCCESS:
 	case RES_FLUSH_DISK_TIMEOUT:
 	case RES_SLAVE_NOT_AVAILABLE:
 	case RES_FLUSH_SLAVE_TIMEOUT:
-		break;
-	default:
-		snprintf(why, sizeof(why), "%s answered %d: %.*s", s->queue.address,
-			 res->broker_code, SLICE_ARG(call->response->remark));
-		if (is_passing(res->broker_code))
-			retry(s, MOSAIC_E_IO, why);
-		else
-			send_end(s, MOSAIC_E_IO, why);
+		accepted(s, a->response);
 		return;
+	default:
+		break;
 	}
-	struct mosaic_slice id = header_str(call->response, "msgId");
-	judge(s->engine, s->queue.broker, host_now_ns(s->engine->host) - s->sent_ns, false);
-	res->stored = res->broker_code;
-	res->queue_id = s->queue.id;
-	(void)header_i32(call->response, "queueId", &res->queue_id);
-	(void)header_i64(call->response, "queueOffset", &res->queue_offset);
-	snprintf(res->offset_id, sizeof(res->offset_id), "%.*s", SLICE_ARG(id));
-	send_end(s, 0, "");
+	snprintf(why, sizeof(why), "%s answered %d: %.*s", a->address, a->response->code,
+		 SLICE_ARG(a->response->remark));
+	if (is_passing(a->response->code))
+		retry(s, MOSAIC_E_IO, why);
+	else
+		send_end(s, MOSAIC_E_IO, why);
 }
+
+/* ---- an attempt ---- */
 
 /* SendMessageRequestHeaderV2 of 5.3.3. */
-static void put_header(struct send *s, struct header_writer *w)
+static void put_header(struct ask *a, struct header_writer *w)
 {
-	header_put_str(w, "a", s->group);
+	struct send *s = a->data;
+
+	header_put_str(w, "a", s->sender->group);
 	header_put_str(w, "b", s->topic);
 	header_put_str(w, "c", "TBW102");
-	header_put_i64(w, "d", 4);
-	header_put_i64(w, "e", s->queue.id);
-	header_put_i64(w, "f", 0);
-	header_put_i64(w, "g", (int64_t)host_wall_ms(s->engine->host));
+	header_put_i64(w, "d", s->sender->default_queues);
+	header_put_i64(w, "e", s->result.queue_id);
+	header_put_i64(w, "f", s->sys_flag);
+	header_put_i64(w, "g", (int64_t)host_wall_ms(s->sender->engine->host));
 	header_put_i64(w, "h", 0);
-	header_put(w, "i", buf_slice(&s->props));
+	header_put(w, "i", s->props);
 	header_put_i64(w, "j", 0);
 	header_put_bool(w, "k", false);
-	header_put_bool(w, "m", false);
-	header_put_str(w, "n", s->queue.broker);
+	header_put_bool(w, "m", s->code == REQ_SEND_BATCH_MESSAGE);
+	header_put_str(w, "n", s->to->name);
 }
 
-static void dialed(struct dial_wait *wait, struct peer *peer, const char *why)
+static void ask_broker(struct send *s, const char *address)
 {
-	struct send *s = wait->data;
-	struct call_writer cw;
-	size_t room = 2 * CALL_ROOM + HEADER_FIELD_ROOM(1, s->props.len) +
-		      HEADER_FIELD_ROOM(1, strlen(s->topic) + strlen(s->group)) + 1024;
+	struct engine *e = s->sender->engine;
 
-	if (peer == NULL) {
-		retry(s, MOSAIC_E_CLOSED, why);
-		return;
-	}
-	if (!call_begin(&cw, peer, REQ_SEND_MESSAGE_V2, s->is_oneway, (uint32_t)room,
-			s->body_len)) {
-		if (peer_is_open(peer))
-			send_end(s, MOSAIC_E_AGAIN, "the broker does not read what was sent");
-		else
-			retry(s, MOSAIC_E_CLOSED, "the connection broke");
-		return;
-	}
-	put_header(s, &cw.w);
-	s->sent_ns = host_now_ns(s->engine->host);
-	if (s->is_oneway) {
-		call_end_oneway(&cw, slice(s->body, s->body_len));
-		send_end(s, 0, "");
-		return;
-	}
-	s->call = (struct call){ .done = answered, .data = s };
-	call_end(&cw, slice(s->body, s->body_len), &s->call, s->due_ns - s->sent_ns + SECOND_NS);
+	s->sent_ns = host_now_ns(e->host);
+	s->ask = (struct ask){ .code = s->code, .is_oneway = s->is_oneway, .body = s->body,
+			       .fill = put_header, .done = answered, .data = s };
+	s->ask.room = HEADER_FIELD_ROOM(1, s->props.len) +
+		      HEADER_FIELD_ROOM(1, strlen(s->topic)) +
+		      HEADER_FIELD_ROOM(1, strlen(s->sender->group)) +
+		      HEADER_FIELD_ROOM(1, strlen(s->to->name)) + 10 * HEADER_FIELD_ROOM(1, 20);
+	call_hook(s, NULL);
+	/* The deadline ends it; the ask's own time only has to be no shorter. */
+	engine_ask(e, &s->ask, address, s->due_ns - s->sent_ns + SECOND_NS);
 }
 
-static bool is_avoided(struct engine *e, const char *broker)
+/* Queues of a topic that is not made yet are fewer than those of TBW102. */
+static bool is_open(const struct send *s, const struct route *r, const struct route_queue *q)
 {
-	const struct avoided *a = map_get(&e->avoided, slice_str(broker));
-	return a != NULL && a->until_ns > host_now_ns(e->host);
+	return !r->is_default || q->id < (int32_t)s->sender->default_queues;
 }
 
-/* In turn, past the broker that failed last and those that are slow, where there are others. */
+/*
+ * The balance plugin says which, message by message; what it says is passed over while it points at
+ * the broker of the last attempt or at one to be avoided, where there are others.
+ */
 static const struct route_queue *pick(struct send *s, struct route *r)
 {
-	if (s->key != NULL) {
-		uint32_t hash = (uint32_t)hash_java(slice_str(s->key));
-		return &r->queues[(hash & 0x7fffffff) % r->n_queues];
-	}
-	for (int strict = 2; strict > 0; strict--)
-		for (uint32_t i = 0; i < r->n_queues; i++) {
-			const struct route_queue *q = &r->queues[(r->next + i) % r->n_queues];
-			if (strcmp(q->broker, s->queue.broker) == 0 ||
-			    (strict == 2 && is_avoided(s->engine, q->broker)))
-				continue;
-			r->next = (r->next + i + 1) % r->n_queues;
-			return q;
+	const struct mosaic_slice none = { NULL, 0 };
+	uint64_t now = host_now_ns(s->sender->engine->host);
+
+	for (int strict = 2; strict >= 0; strict--)
+		for (uint32_t i = 0; i < r->n_writes; i++) {
+			uint64_t turn = r->next++;
+			const struct route_queue *q =
+				&r->writes[balancer_pick(s->sender->balance, none, turn,
+							 r->n_writes)];
+
+			if (is_open(s, r, q) && (strict == 0 || q->broker != s->to) &&
+			    (strict < 2 || q->broker->avoid_ns <= now))
+				return q;
 		}
-	const struct route_queue *q = &r->queues[r->next % r->n_queues];
-	r->next = (r->next + 1) % r->n_queues;
-	return q;
+	return &r->writes[0];
+}
+
+static const struct route_queue *pick_by_key(struct send *s, struct route *r)
+{
+	uint32_t n = 0;
+
+	while (n < r->n_writes && is_open(s, r, &r->writes[n]))
+		n++;
+	return &r->writes[balancer_pick(s->sender->by_key, slice_str(s->key), 0, n > 0 ? n : 1)];
+}
+
+static const struct route_queue *pick_fixed(struct send *s, struct route *r)
+{
+	for (uint32_t i = 0; i < r->n_writes; i++)
+		if (r->writes[i].id == s->queue_id &&
+		    strcmp(r->writes[i].broker->name, s->broker) == 0)
+			return &r->writes[i];
+	return NULL;
 }
 
 static void routed(struct route_wait *wait, struct route *r, int status, const char *why)
@@ -202,51 +270,54 @@ static void routed(struct route_wait *wait, struct route *r, int status, const c
 		send_end(s, status, why);
 		return;
 	}
-	s->queue = *pick(s, r);
+	const struct route_queue *q = s->broker != NULL ? pick_fixed(s, r)
+				      : s->key != NULL	? pick_by_key(s, r)
+							: pick(s, r);
+	if (q == NULL) {
+		route_refresh(s->sender->engine, s->topic);
+		send_end(s, MOSAIC_E_NOTFOUND, "there is no such queue that can be written to");
+		return;
+	}
+	s->to = q->broker;
 	s->attempts_left--;
 	s->result.attempts++;
-	snprintf(s->result.broker, sizeof(s->result.broker), "%s", s->queue.broker);
-	s->dial = (struct dial_wait){ .done = dialed, .data = s };
-	uint64_t now = host_now_ns(s->engine->host);
-	dialer_get(&s->engine->dialer, s->queue.address,
-		   s->due_ns > now ? s->due_ns - now : 1, &s->dial);
+	s->result.queue_id = q->id;
+	snprintf(s->result.broker, sizeof(s->result.broker), "%s", s->to->name);
+	ask_broker(s, broker_address(s->to, 0));
 }
 
 static void attempt(struct send *s)
 {
-	s->wait = (struct route_wait){ .done = routed, .data = s };
-	route_get(s->engine, s->topic, &s->wait);
+	s->wait = (struct route_wait){ .done = routed, .data = s, .for_write = true };
+	route_get(s->sender->engine, s->topic, &s->wait);
 }
 
 static void expired(struct mosaic_timer *timer)
 {
-	send_end(timer->data, MOSAIC_E_TIMEOUT, "the time is over");
+	struct send *s = timer->data;
+	char why[sizeof(s->result.text)];
+
+	if (s->to != NULL)
+		judge(s->sender->engine, s->to, s->sender->timeout_ns / MS_NS);
+	snprintf(why, sizeof(why), "the time is over%s%s", s->to != NULL ? ", waiting for " : "",
+		 s->to != NULL ? s->to->name : "");
+	send_end(s, MOSAIC_E_TIMEOUT, why);
 }
 
 void send_start(struct send *s)
 {
-	struct engine *e = s->engine;
+	struct sender *sender = s->sender;
+	struct engine *e = sender->engine;
 
-	list_add_tail(&e->sends, &s->link);
-	s->result.broker_code = -1;
-	if (s->key != NULL || s->is_oneway)
-		s->attempts_left = 1;
-	s->due_ns = host_now_ns(e->host) + s->timeout_ns;
+	list_add_tail(&sender->sends, &s->link);
+	s->attempts_left = s->key != NULL || s->broker != NULL || s->is_oneway ? 1
+									      : sender->attempts;
+	s->due_ns = host_now_ns(e->host) + sender->timeout_ns;
 	s->deadline = (struct mosaic_timer){ .fire = expired, .data = s };
 	if (e->is_closing) {
 		send_end(s, MOSAIC_E_CANCELED, "the client stops");
 		return;
 	}
-	e->host->timer_start(e->host, &s->deadline, s->timeout_ns);
+	e->host->timer_start(e->host, &s->deadline, sender->timeout_ns);
 	attempt(s);
-}
-
-void send_free(struct send *s)
-{
-	buf_free(&s->props);
-	free(s->topic);
-	free(s->group);
-	free(s->key);
-	free(s->body);
-	free(s);
 }

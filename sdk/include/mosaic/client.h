@@ -1,11 +1,20 @@
 /*
- * mosaic/client.h - libmosaic: a client of Mosaic and Apache RocketMQ.
+ * mosaic/client.h - libmosaic: a client of Mosaic and Apache RocketMQ. This header: the client, its
+ * connections and its messages. mosaic/producer.h sends, mosaic/consumer.h receives.
  *
- * A client owns one thread, on which all its callbacks run. Every function is thread-safe but
- * create, start, stop and destroy, which belong to one thread; nothing is shared between clients.
- * Signals are blocked on the client's thread. Results: 0 or a negative MOSAIC_E_...
- * (mosaic/base.h). Structs begin with their size: set struct_size, zero the rest, 0 and NULL mean
- * the default.
+ * A client owns connections, routes, heartbeats and one thread, the client's thread. Producers and
+ * consumers are made on a client and share these. Nothing is shared between clients and nothing is
+ * global: as many clients as wanted live in one process. Signals are blocked on every thread of the
+ * library. After fork() only the parent may use a client; the child may only exec or _exit.
+ *
+ * Threads: every function may be called from any thread, except that the create, start, stop and
+ * destroy of one object must not overlap, and that nothing may be called on an object while or
+ * after it is destroyed. A function marked [blocks] must not be called on the client's thread (in a
+ * callback that is documented to run there): it then answers MOSAIC_E_INVAL at once.
+ *
+ * Results: 0 or a negative MOSAIC_E_... (mosaic/base.h), in words by mosaic_status_text().
+ * Structs begin with their size: set struct_size, zero the rest; 0 and NULL mean the default.
+ * Strings given are copied inside the call unless said otherwise.
  */
 #ifndef MOSAIC_CLIENT_H
 #define MOSAIC_CLIENT_H
@@ -18,17 +27,70 @@ extern "C" {
 
 struct mosaic_client;
 
+enum mosaic_client_log {
+	MOSAIC_CLIENT_LOG_DEBUG = 0,
+	MOSAIC_CLIENT_LOG_INFO = 1,
+	MOSAIC_CLIENT_LOG_WARN = 2,
+	MOSAIC_CLIENT_LOG_ERROR = 3
+};
+
 struct mosaic_client_options {
 	uint32_t struct_size;
 	uint32_t route_refresh_ms; /* 30000 */
-	const char *namesrv;       /* "host:port;host:port", required; copied */
-	uint32_t max_in_flight;    /* sends that are not answered yet: 1024 */
-	uint32_t max_message;      /* bytes of a body: 4 MiB */
-	uint64_t max_in_flight_bytes; /* bodies and properties of those: 64 MiB */
+	const char *namesrv;       /* "host:port;host:port", required; asked in random order */
+	uint32_t heartbeat_ms;     /* to every broker in use: 30000 */
+	uint32_t max_message;      /* bytes of a body, before compression: 4 MiB */
+	const char *instance;      /* part of the client id "IP@INSTANCE"; made unique by default */
+	/* Lines of the library, logfmt. Runs on any thread of the library; must not call it.
+	 * NULL: silence. Never stdout, never stderr. */
+	void (*log)(void *data, int32_t level, const char *line);
+	void *log_data;
+	int32_t log_level; /* least that is told: enum mosaic_client_log */
+	uint32_t reserved0;
+	/* Where balance plugins named by producers and consumers are looked for, separated by ':'.
+	 * lb-roundrobin and lb-hash are built in. */
+	const char *plugin_path;
 };
+
+MOSAIC_EXPORT int32_t mosaic_client_create(const struct mosaic_client_options *options,
+					   struct mosaic_client **out, struct mosaic_error *error);
+/* Starts the thread. Needs no server: routes are asked for when they are needed. */
+MOSAIC_EXPORT int32_t mosaic_client_start(struct mosaic_client *client, struct mosaic_error *error);
+/* [blocks] Stops its producers and consumers (see there), closes connections, joins the thread. */
+MOSAIC_EXPORT void mosaic_client_stop(struct mosaic_client *client);
+/* [blocks] Stops and destroys what is left of its producers and consumers, then itself. NULL is
+ * fine. */
+MOSAIC_EXPORT void mosaic_client_destroy(struct mosaic_client **client);
+/* "192.0.2.7@4711#1": as brokers know it. Lives as long as the client. */
+MOSAIC_EXPORT const char *mosaic_client_id(const struct mosaic_client *client);
+
+/* Numbers since start; all threads of the client together. */
+struct mosaic_client_metrics {
+	uint32_t struct_size;
+	uint32_t connections;
+	uint64_t bytes_held;      /* memory for messages in flight and in consumers' caches */
+	uint64_t sent, send_errors, send_retries;
+	uint64_t pulled, consumed, consume_errors, sent_back;
+	uint64_t route_asks, heartbeats;
+};
+MOSAIC_EXPORT void mosaic_client_metrics(struct mosaic_client *client,
+					 struct mosaic_client_metrics *out);
+
+/* A sentence for a status. */
+MOSAIC_EXPORT const char *mosaic_status_text(int32_t status);
+
+/* ---- messages ---- */
 
 struct mosaic_property {
 	const char *name, *value; /* neither empty nor with bytes 1 and 2 */
+};
+
+/* One queue of a topic. */
+struct mosaic_queue {
+	char topic[256];
+	char broker[128];
+	int32_t id;
+	uint32_t reserved0;
 };
 
 /* A message to send. Everything is copied inside the call. */
@@ -38,77 +100,48 @@ struct mosaic_message {
 	const char *topic;
 	const char *tag;  /* may be NULL */
 	const char *keys; /* separated by blanks; may be NULL */
-	/* Messages of one key go to one queue of the topic, and are sent once: a retry elsewhere
-	 * would break their order. NULL: any queue. */
+	/* Messages of one key go to one queue of the topic (the rule of lb-hash, which is Java's
+	 * SelectMessageQueueByHash), and are sent once: a retry elsewhere would break their order.
+	 * NULL: any queue. */
 	const char *sharding_key;
+	/* None of those that the members above and below stand for, such as TAGS and DELAY. */
 	const struct mosaic_property *properties;
-	struct mosaic_slice body; /* not empty */
-};
-
-enum mosaic_stored {
-	MOSAIC_STORED = 0,              /* as the broker is configured to promise */
-	MOSAIC_STORED_FLUSH_TIMEOUT = 10, /* stored, but not yet known to be on disk */
-	MOSAIC_STORED_NO_SLAVE = 11,      /* stored, but there is no slave */
-	MOSAIC_STORED_SLAVE_TIMEOUT = 12  /* stored, but no slave has confirmed it */
-};
-
-struct mosaic_send_result {
-	uint32_t struct_size;
-	int32_t status;      /* 0 or MOSAIC_E_... */
-	int32_t stored;      /* enum mosaic_stored, when status is 0 */
-	int32_t broker_code; /* the broker's last answer, -1: none */
-	int32_t queue_id;
-	uint32_t attempts;
-	int64_t queue_offset;
-	char broker[128];
-	char message_id[40]; /* made by the client, property UNIQ_KEY */
-	char offset_id[64];  /* made by the broker: where the message is stored */
-	char text[256];      /* why it failed */
-};
-
-struct mosaic_send_options {
-	uint32_t struct_size;
-	uint32_t timeout_ms; /* of all attempts together: 3000 */
-	uint32_t attempts;   /* 3; each on another broker where there is one */
+	struct mosaic_slice body;     /* not empty */
+	const struct mosaic_queue *queue; /* exactly this one; NULL: the producer chooses */
+	uint32_t delay_level; /* 1..18 of the broker's table (1s 5s 10s 30s 1m ...), 0: none */
 	uint32_t reserved0;
-	const char *group;   /* producer group, "DEFAULT_PRODUCER" */
+	int64_t deliver_ms;   /* timer message: wall time in ms since 1970, 0: none */
 };
 
-/* Runs once, on the client's thread; must not block or call a blocking function of this library. */
-typedef void (*mosaic_send_fn)(void *data, const struct mosaic_send_result *result);
+/* A message that was received. Lives as the function that lends it says; ends: 0-terminated. */
+struct mosaic_received {
+	uint32_t struct_size;
+	uint32_t n_properties; /* all of them, system properties included */
+	const char *topic;     /* the subscribed one, also for a retry */
+	const char *broker;
+	const char *tag;  /* NULL: none */
+	const char *keys; /* NULL: none */
+	const char *message_id; /* made by the producer; the offset id when it made none */
+	const char *offset_id;  /* made by the broker */
+	const struct mosaic_property *properties;
+	struct mosaic_slice body; /* decompressed */
+	int32_t queue_id;
+	int32_t reconsume_times;
+	int64_t queue_offset;
+	int64_t born_ms, store_ms; /* wall time */
+	const char *receipt; /* pop: for ack and change; else NULL */
+};
 
-MOSAIC_EXPORT int32_t mosaic_client_create(const struct mosaic_client_options *options,
-					   struct mosaic_client **out, struct mosaic_error *error);
-/* Starts the thread. Needs no server: routes are asked for when they are needed. */
-MOSAIC_EXPORT int32_t mosaic_client_start(struct mosaic_client *client, struct mosaic_error *error);
-/* Ends what is under way with MOSAIC_E_CANCELED, closes connections, joins the thread. */
-MOSAIC_EXPORT void mosaic_client_stop(struct mosaic_client *client);
-/* Stops when that is still to do. No other thread may be in a call. */
-MOSAIC_EXPORT void mosaic_client_destroy(struct mosaic_client **client);
+/* The value of a property of a received message, or NULL. */
+MOSAIC_EXPORT const char *mosaic_received_property(const struct mosaic_received *message,
+						   const char *name);
 
-/*
- * Send: blocking, with a callback, or without an answer. options may be NULL. At once:
- * MOSAIC_E_AGAIN a bound on what is in flight is reached, try again after an answer;
- * MOSAIC_E_INVAL, MOSAIC_E_LIMIT the message; MOSAIC_E_CLOSED the client does not run. Later, in
- * result->status: MOSAIC_E_TIMEOUT, MOSAIC_E_NOTFOUND (no route), MOSAIC_E_CLOSED (nobody could be
- * reached), MOSAIC_E_IO (refused, see broker_code), MOSAIC_E_CANCELED. After a timeout or a broken
- * connection the message may have been stored.
- */
-MOSAIC_EXPORT int32_t mosaic_producer_send(struct mosaic_client *client,
-					   const struct mosaic_message *message,
-					   const struct mosaic_send_options *options,
-					   struct mosaic_send_result *result);
-/* 0: accepted, done runs exactly once. Negative: done never runs. */
-MOSAIC_EXPORT int32_t mosaic_producer_send_async(struct mosaic_client *client,
-						 const struct mosaic_message *message,
-						 const struct mosaic_send_options *options,
-						 mosaic_send_fn done, void *data);
-/* 0: accepted; nobody tells whether it arrives. */
-MOSAIC_EXPORT int32_t mosaic_producer_send_oneway(struct mosaic_client *client,
-						  const struct mosaic_message *message,
-						  const struct mosaic_send_options *options);
-/* A sentence for a status. */
-MOSAIC_EXPORT const char *mosaic_status_text(int32_t status);
+/* The queues of a topic as routes show them now. [blocks] *count in: room, out: how many there are
+ * (may be more than the room). for_write: those that may be written, else those that can be
+ * read. */
+MOSAIC_EXPORT int32_t mosaic_client_queues(struct mosaic_client *client, const char *topic,
+					   int32_t for_write, struct mosaic_queue *queues,
+					   uint32_t *count, struct mosaic_error *error);
 
 #ifdef __cplusplus
 }

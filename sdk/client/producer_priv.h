@@ -1,0 +1,37 @@
+/* What the files of the producer share. */
+#ifndef CLIENT_PRODUCER_PRIV_H
+#define CLIENT_PRODUCER_PRIV_H
+
+#include "client.h"
+#include "send.h"
+
+struct mosaic_producer {
+	struct mosaic_client *client;
+	struct client_member member;
+	struct mosaic_producer_options options; /* with defaults; strings are copies */
+	struct sender sender;
+	struct balancer balance, by_key;
+	struct producer_group group; /* [core] */
+	char *group_name;
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t idle;  /* n_busy has become 0 */
+	uint64_t bytes;       /* of what counts against the bounds */
+	uint32_t count;
+	uint32_t n_busy; /* sends whose owner has not been told yet */
+	bool is_open;
+};
+
+/* How a send ends: on the client's thread, its place within the bounds already given back. */
+typedef void (*send_ended)(void *data, const struct mosaic_send_result *result);
+
+/* Room within the bounds, then onto the client's thread. On failure the send is freed. [any] */
+NODISCARD int producer_submit(struct mosaic_producer *p, struct send *s, send_ended ended,
+			      void *data);
+/* Makes and submits one message; id may be NULL. [any] */
+NODISCARD int producer_send(struct mosaic_producer *p, const struct mosaic_message *m,
+			    const struct send_shape *shape, send_ended ended, void *data);
+/* The same, waited for. [blocks] */
+int producer_send_wait(struct mosaic_producer *p, const struct mosaic_message *m,
+		       const struct send_shape *shape, struct mosaic_send_result *result);
+
+#endif
