@@ -5,7 +5,8 @@
  *
  * A request enters through broker_rows and control_rows: core/node looks the code up and calls the
  * handler. Files:
- *   send.c      10 310 320         checks, auto-created topics, append, gate, answer
+ *   send.c      10 310 320         one send as a line; its steps are send_check, send_props,
+ *                                  send_wait, send_store, send_batch, send_answer
  *   pull.c      11 361             checks, queue -> units -> spans, answer
  *   hold.c                         long polls: hold, wake, time out
  *   send_back.c 36                 retry topic, dead-letter topic
