@@ -56,6 +56,7 @@ static void runtime_info(void *ctx, void (*put)(void *to, const char *name, int6
 	struct loop_stats s = loop_watch_stats(&u->loop.watch);
 	put(to, "mosaicLoopTurns", (int64_t)s.turns);
 	put(to, "mosaicLoopStallsAbove1ms", (int64_t)s.stalls);
+	put(to, "mosaicLoopDisplacedAbove1ms", (int64_t)s.displaced);
 	put(to, "mosaicLoopP50Micros", (int64_t)(s.p50_ns / 1000));
 	put(to, "mosaicLoopP99Micros", (int64_t)(s.p99_ns / 1000));
 	put(to, "mosaicLoopMaxMicros", (int64_t)(s.max_ns / 1000));
@@ -263,10 +264,12 @@ static void log_loop(struct unit *u)
 	struct loop_stats s = loop_watch_stats(&u->loop.watch);
 	LOG_INFO(
 		&u->core_host.api, "loop",
-		"turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu",
+		"turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu "
+		"displaced_above_1ms=%llu",
 		(unsigned long long)s.turns, (unsigned long long)(s.busy_ns / MS_NS),
 		(unsigned long long)(s.p50_ns / 1000), (unsigned long long)(s.p99_ns / 1000),
-		(unsigned long long)(s.max_ns / 1000), (unsigned long long)s.stalls);
+		(unsigned long long)(s.max_ns / 1000), (unsigned long long)s.stalls,
+		(unsigned long long)s.displaced);
 }
 
 static void on_unit_stopped(struct unit *u, int status)

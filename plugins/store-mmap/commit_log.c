@@ -46,6 +46,8 @@ struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start)
 		free(segment);
 		return NULL;
 	}
+	/* A fault of the core thread takes one page; for more, see log_ahead.c. */
+	madvise(segment->map, store->options.segment_bytes, MADV_RANDOM);
 	segment->start = start;
 	segment->job.store = store;
 	return segment;

@@ -18,15 +18,19 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
 
-#define WINDOW_MIN (UINT64_C(256) << 10)
-/* The window doubles when half of it lasts shorter than FAST and halves when longer than SLOW. */
+#define WINDOW_MIN (UINT64_C(1) << 20)
+/* The window grows fourfold when half of it lasts shorter than FAST, halves when longer than SLOW.
+ */
 #define FAST_NS UINT64_C(100000000)
 #define SLOW_NS UINT64_C(1000000000)
-#define POPULATE_STEP ((size_t)128 << 10)
+#define POPULATE_STEP ((size_t)512 << 10)
 #define SMALL_SYNC (UINT64_C(512) << 10)
 #define RETRY_NS UINT64_C(1000000000)
 /* What consumers read at the end stays mapped; dropping smaller parts would cost more calls. */
@@ -73,12 +77,28 @@ fail:
 	unlinkat(store->dir_fd, SEGMENT_TMP, 0);
 }
 
+/*
+ * Brings pages into the page cache through a second, short-lived mapping. The log's own is marked
+ * random, so that a writer that has overtaken this thread waits for one page (80 us) and not for a
+ * read-ahead (2 ms); here the read-ahead is wanted, it costs a sixth per page.
+ */
+static void bring_in(uint8_t *from, size_t n_bytes)
+{
+	void *twin = mremap(from, 0, n_bytes, MREMAP_MAYMOVE);
+	if (twin == MAP_FAILED)
+		return; /* only slower */
+	madvise(twin, n_bytes, MADV_NORMAL);
+	madvise(twin, n_bytes, MADV_POPULATE_READ);
+	munmap(twin, n_bytes);
+}
+
 static void populate_run(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 {
 	/* In small steps: each holds the process's memory map, for which a malloc of the core
 	 * thread may have to wait. */
 	while (n_bytes > 0 && !ahead->cannot_populate) {
 		size_t step = n_bytes < POPULATE_STEP ? n_bytes : POPULATE_STEP;
+		bring_in(from, step);
 		if (madvise(from, step, MADV_POPULATE_WRITE) == 0) {
 			from += step;
 			n_bytes -= step;
@@ -254,7 +274,7 @@ static void adapt_window(struct commit_log *log)
 	uint64_t took = now - log->woken_ns;
 	log->woken_ns = now;
 	if (took < FAST_NS)
-		log->window *= 2;
+		log->window *= 4;
 	else if (took > SLOW_NS)
 		log->window /= 2;
 	if (log->window > most)

@@ -23,25 +23,45 @@ struct mosaic_conn *tcp_conn_create(struct mosaic_transport *t, enum tcp_state s
 static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
 	struct mosaic_conn *c = CONTAINER(handle, struct mosaic_conn, tcp);
+	struct mosaic_transport *t = c->transport;
+	/* Once a turn, though libuv would read up to 32 times, and once a round. */
+	bool waits = c->turn == t->turn || (t->goes_on && c->round == t->round);
+
 	(void)suggested;
-	*buf = uv_buf_init(c->transport->read_buffer, READ_BYTES); /* used up by on_read */
+	if (!waits && t->turn_bytes >= TURN_BYTES)
+		waits = t->is_short = true;
+	/* Without a buffer libuv reads nothing now and comes again in the next turn. */
+	*buf = uv_buf_init(waits ? NULL : t->read_buffer, waits ? 0 : READ_BYTES);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	struct mosaic_conn *c = CONTAINER(stream, struct mosaic_conn, tcp);
 
-	if (n > 0) {
+	if (n == UV_ENOBUFS) {
+		return; /* give_buffer() had it wait */
+	} else if (n > 0) {
+		c->transport->turn_bytes += (uint32_t)n;
+		c->turn = c->transport->turn;
+		c->round = c->transport->round;
 		tcp_conn_active(c);
 		tcp_input(c, (uint8_t *)buf->base, (uint32_t)n);
-		if (n == READ_BYTES)
-			tcp_output_yield(c);
 	} else if (n == UV_EOF) {
 		/* Half-closed too: answers that are written already still leave. */
 		tcp_conn_finish(c, MOSAIC_E_CLOSED, "closed by the peer");
 	} else if (n < 0) {
 		tcp_conn_end(c, MOSAIC_E_IO, uv_strerror((int)n));
 	}
+}
+
+void tcp_input_turn(struct mosaic_transport *t)
+{
+	t->turn++;
+	t->turn_bytes = 0;
+	t->goes_on = t->is_short;
+	t->is_short = false;
+	if (!t->goes_on)
+		t->round++;
 }
 
 void tcp_conn_set_reading(struct mosaic_conn *c, bool on)

@@ -291,24 +291,11 @@ void tcp_output_flush(struct mosaic_conn *c)
 	}
 }
 
-void tcp_output_yield(struct mosaic_conn *c)
-{
-	if (c->state != TCP_OPEN && c->state != TCP_PROBING)
-		return;
-	c->yielded = true;
-	tcp_conn_set_reading(c, false);
-	mark_dirty(c); /* the end of the turn takes it up again */
-}
-
 /* After output has left: goes on where back-pressure had stopped. */
 static void drained(struct mosaic_conn *c)
 {
 	uint64_t high = c->transport->options.high_pending;
 
-	if (c->yielded && (c->state == TCP_OPEN || c->state == TCP_PROBING)) {
-		c->yielded = false;
-		tcp_conn_set_reading(c, !c->held);
-	}
 	if (c->state != TCP_OPEN)
 		return;
 	if (c->pending > high && !c->held) {
@@ -329,6 +316,7 @@ void tcp_output_turn(uv_prepare_t *prepare)
 	struct mosaic_transport *t = CONTAINER(prepare, struct mosaic_transport, prepare);
 	struct link now;
 
+	tcp_input_turn(t);
 	link_init(&now);
 	for (int pass = 0; pass < PASSES && !link_alone(&t->dirty); pass++) {
 		while (!link_alone(&t->dirty))

@@ -7,7 +7,10 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-#define READ_BYTES (256u * 1024) /* one buffer for all connections: a read is used up at once */
+#define READ_BYTES (64u * 1024) /* one buffer for all connections: a read is used up at once */
+/* Read per turn of the loop, all connections together: what it costs to serve these bytes is what
+ * everything else on the thread waits for, about half a millisecond. */
+#define TURN_BYTES (128u * 1024)
 #define CHUNK_BYTES (16u * 1024) /* output; 64 KiB gained nothing, and 5,000 writers hold 80 MiB */
 #define CHUNKS_KEPT 256u         /* free chunks kept: 4 MiB */
 #define IDLE_SLOTS 32u
@@ -56,6 +59,10 @@ struct mosaic_transport {
 	struct tcp_options options;
 	uv_loop_t *loop;
 	char *read_buffer;
+	uint32_t turn, turn_bytes; /* read in this turn */
+	uint32_t round; /* of turns, in which each connection that has something is read once */
+	bool is_short;       /* a connection was not read in this turn: TURN_BYTES were used up */
+	bool goes_on;        /* the round of the turn before did not end with it */
 	uint32_t n_handles; /* libuv's that are not closed yet, and look-ups that run */
 	uint32_t n_conns;   /* accepted or dialled */
 	uint64_t frame_memory; /* bytes of partial and held frames of all connections */
@@ -122,11 +129,11 @@ struct mosaic_conn {
 	struct link dirty;
 	uint64_t active_ms; /* last read or write */
 	uint32_t max_frame;
+	uint32_t turn, round; /* that it was read in last */
 	uint8_t state; /* enum tcp_state */
 	bool proxied;  /* a PROXY header was taken */
 	bool reading, writing;
 	bool held;    /* back-pressure: nothing is read or delivered */
-	bool yielded; /* filled the read buffer; reads on in the next turn */
 	bool refused; /* the core waits for writable() */
 
 	/* input: the beginning of a frame; while held all that was read but not delivered */
@@ -192,6 +199,7 @@ void tcp_flush_expired(struct mosaic_timer *timer);
 void tcp_input(struct mosaic_conn *c, uint8_t *bytes, uint32_t len);
 void tcp_input_resume(struct mosaic_conn *c);
 void tcp_input_free(struct mosaic_conn *c);
+void tcp_input_turn(struct mosaic_transport *t); /* a turn ends */
 
 /* output.c */
 uint8_t *tcp_reserve(struct mosaic_conn *c, uint32_t len);
@@ -199,8 +207,6 @@ void tcp_commit(struct mosaic_conn *c, uint32_t len);
 int32_t tcp_send_span(struct mosaic_conn *c, struct mosaic_out_span *span);
 uint64_t tcp_pending(const struct mosaic_conn *c);
 void tcp_output_flush(struct mosaic_conn *c);
-/* Stops reading until the next turn: others are ready too, and libuv would read up to 32 times. */
-void tcp_output_yield(struct mosaic_conn *c);
 void tcp_output_free(struct mosaic_conn *c);
 void tcp_output_turn(uv_prepare_t *prepare);
 void tcp_output_nudged(struct mosaic_req *req);

@@ -142,6 +142,7 @@ static int32_t transport_create(const struct mosaic_host *host, const void *opts
 		return tcp_error(error, MOSAIC_E_NOMEM, 0, "no memory for a transport");
 	}
 	link_init(&t->dirty);
+	t->turn = t->round = 1; /* a new connection was read in none */
 	link_init(&t->flushing);
 	link_init(&t->listeners);
 	link_init(&t->dials);

@@ -118,13 +118,70 @@ static void a_flood_on_one_connection_does_not_hold_up_another(void **state)
 	while ((sent = send(loud, flood + n, sizeof(flood) - n, 0)) > 0)
 		n += (size_t)sent; /* what the kernel holds is read in more than one turn */
 	kit_turn(kit);
-	assert_true(side->n_frames <= 1 + 256); /* one read buffer a turn */
+	assert_true(side->n_frames <= 1 + 64); /* one read buffer a turn */
 	peer_send_frame(kit, soft, "hello", 5);
 	peer_send(kit, loud, flood + n, sizeof(flood) - n);
 	KIT_UNTIL(kit, side->n_frames == 1 + sizeof(flood) / 1024);
 	KIT_UNTIL(kit, kit->n_sides == 2 && kit->sides[1]->n_frames == 1);
 	close(loud);
 	close(soft);
+	stop(kit);
+}
+
+/* As much as the kernel takes of frames of 1 KiB; returns how many bytes. */
+static size_t fill_socket(int fd)
+{
+	uint8_t frame[1024] = { 0 };
+	size_t total = 0, at = 0;
+
+	put_be32(frame, sizeof(frame) - 4);
+	for (;;) {
+		ssize_t n = send(fd, frame + at, sizeof(frame) - at, MSG_NOSIGNAL);
+		if (n < 0)
+			return total;
+		total += (size_t)n;
+		at = (at + (size_t)n) % sizeof(frame);
+	}
+}
+
+static void a_turn_reads_a_bounded_number_of_bytes_and_all_connections_in_rounds(void **state)
+{
+	enum { CONNS = 8 };
+	const size_t buffer = 64u * 1024, turn = 2 * buffer;
+	struct kit *kit = start(NULL);
+	struct side *sides[CONNS];
+	int fds[CONNS];
+	size_t sent = SIZE_MAX, before = 0;
+	(void)state;
+	for (int i = 0; i < CONNS; i++) {
+		fds[i] = peer_open(kit);
+		peer_send_frame(kit, fds[i], "x", 1);
+		sides[i] = kit_side(kit, (uint32_t)i);
+		KIT_UNTIL(kit, sides[i]->n_frames == 1);
+	}
+	for (int i = 0; i < CONNS; i++) {
+		size_t n = fill_socket(fds[i]);
+		sent = n < sent ? n : sent;
+	}
+	assert_true(sent > 2 * buffer); /* what one connection must not get ahead of the others */
+	for (int i = 0; i < CONNS; i++)
+		before += sides[i]->received.len;
+	for (size_t least = 0; least + buffer < sent;) {
+		size_t now = 0, most = 0;
+		kit_turn(kit);
+		least = SIZE_MAX;
+		for (int i = 0; i < CONNS; i++) {
+			size_t n = sides[i]->received.len;
+			now += n;
+			most = n > most ? n : most;
+			least = n < least ? n : least;
+		}
+		assert_in_range(now - before, 0, turn + buffer);
+		assert_in_range(most - least, 0, 2 * buffer);
+		before = now;
+	}
+	for (int i = 0; i < CONNS; i++)
+		close(fds[i]);
 	stop(kit);
 }
 
@@ -1112,6 +1169,7 @@ int main(void)
 		TEST(many_frames_in_one_segment_make_one_burst),
 		TEST(frames_cut_anywhere_arrive_whole),
 		TEST(a_flood_on_one_connection_does_not_hold_up_another),
+		TEST(a_turn_reads_a_bounded_number_of_bytes_and_all_connections_in_rounds),
 		TEST(closed_runs_once_when_the_peer_goes),
 		TEST(no_frame_follows_a_close_by_the_core),
 		TEST(close_with_flush_sends_the_answer_first),
