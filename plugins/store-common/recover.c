@@ -5,7 +5,6 @@
  * What is refused, with a text that says what to do: no directory or no rights, a lock that another
  * process holds, segments of another size than configured, gaps between segments.
  */
-#include "commit_log.h"
 #include "io.h"
 #include "queue.h"
 
@@ -17,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,11 +23,13 @@
 #define LOCK_FILE "lock"
 #define SCAN_BYTES (64 * 1024)
 
-static int32_t refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
-		      ...) __attribute__((format(printf, 4, 5)));
+void log_path(char path[PATH_BYTES], uint64_t start)
+{
+	snprintf(path, PATH_BYTES, LOG_FOLDER "/" SEGMENT_NAME_FORMAT, start);
+}
 
-static int32_t refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
-		      ...)
+int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
+		     ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -111,7 +111,7 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 {
 	struct stat st;
 	if (fstat(fd, &st) != 0)
-		return refuse(store, MOSAIC_E_IO, errno, "cannot read the size of %s/%s: %s",
+		return store_refuse(store, MOSAIC_E_IO, errno, "cannot read the size of %s/%s: %s",
 			      store->options.dir, path, strerror(errno));
 	if ((uint64_t)st.st_size == store->options.segment_bytes)
 		return 0;
@@ -119,7 +119,7 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 		unlinkat(store->dir_fd, path, 0);
 		return 1;
 	}
-	return refuse(store, MOSAIC_E_CORRUPT, 0,
+	return store_refuse(store, MOSAIC_E_CORRUPT, 0,
 		      "%s/%s has %" PRIu64 " bytes, but \"segment\" is %" PRIu64
 		      ": set \"segment\" to the size that wrote this directory "
 		      "(mappedFileSizeCommitLog), or restore the file (made "
@@ -131,34 +131,34 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_last)
 {
 	char path[PATH_BYTES];
-	segment_path(path, start);
+	log_path(path, start);
 	int fd = io_open(store->dir_fd, path, O_RDWR);
 	if (fd < 0)
-		return refuse(store, MOSAIC_E_IO, -fd, "cannot open %s/%s: %s", store->options.dir,
-			      path, strerror(-fd));
+		return store_refuse(store, MOSAIC_E_IO, -fd, "cannot open %s/%s: %s",
+				    store->options.dir, path, strerror(-fd));
 	int32_t rc = check_segment(store, path, fd, is_last);
-	struct segment *segment = rc == 0 ? segment_map(store, fd, start) : NULL;
-	if (rc == 0 && (!segment || !clog_add_segment(store->log, segment)))
-		rc = refuse(store, MOSAIC_E_NOMEM, errno, "cannot map %s/%s: %s",
-			    store->options.dir, path, strerror(errno));
+	int os_errno = rc == 0 ? store->engine->found(store->log, start, fd) : 0;
+	if (os_errno != 0)
+		rc = store_refuse(store, os_errno == ENOMEM ? MOSAIC_E_NOMEM : MOSAIC_E_IO,
+				  os_errno, "cannot use %s/%s: %s", store->options.dir, path,
+				  strerror(os_errno));
 	close(fd);
 	return rc < 0 ? rc : 0;
 }
 
 static int32_t find_log(struct mosaic_store *store)
 {
-	struct commit_log *log = store->log;
 	struct starts starts = { 0 };
 	uint64_t size = store->options.segment_bytes;
 	int rc = find_starts(store->dir_fd, LOG_FOLDER, &starts);
 	int32_t status = 0;
 	if (rc != 0)
-		status = refuse(store, MOSAIC_E_IO, rc, "cannot list %s/" LOG_FOLDER ": %s",
+		status = store_refuse(store, MOSAIC_E_IO, rc, "cannot list %s/" LOG_FOLDER ": %s",
 				store->options.dir, strerror(rc));
 	for (uint32_t i = 0; i < starts.n && status == 0; i++) {
 		if (starts.at[i] % size != 0 ||
 		    (i > 0 && starts.at[i] != starts.at[i - 1] + size))
-			status = refuse(store, MOSAIC_E_CORRUPT, 0,
+			status = store_refuse(store, MOSAIC_E_CORRUPT, 0,
 					"%s/" LOG_FOLDER " has a segment at %" PRIu64
 					" that does not follow the one before it with \"segment\""
 					" = %" PRIu64 ": a file is missing, or the size is another",
@@ -167,15 +167,9 @@ static int32_t find_log(struct mosaic_store *store)
 			status = find_segment(store, starts.at[i], i + 1 == starts.n);
 	}
 	free(starts.at);
-	log->is_end_known = log->n == 0;
-	if (status != 0 || log->n == 0)
-		return status;
-	log->begin = log->segments[0]->start;
-	log->end = log->hot_from = clog_next_start(log);
-	/* After a crash of the process pages may be there that are not on disk yet. */
-	log->synced = store->was_clean ? log->end : log->begin;
-	clog_find_tail(log);
-	return 0;
+	if (status == 0)
+		store->engine->found_all(store->log);
+	return status;
 }
 
 /* ---- consume queues ---- */
@@ -303,27 +297,27 @@ static int32_t find_queue(struct mosaic_store *store, const char *topic, const c
 	if (rc != 0 || starts.n == 0) {
 		free(starts.at);
 		return rc == 0 ? 0
-			       : refuse(store, MOSAIC_E_IO, rc, "cannot list %s/%s: %s",
+			       : store_refuse(store, MOSAIC_E_IO, rc, "cannot list %s/%s: %s",
 					store->options.dir, path, strerror(rc));
 	}
 	struct mosaic_stream_name name = { MOSAIC_CONSUME_QUEUE, (int32_t)queue_id, topic };
 	struct queue *q = NULL;
 	if (cqueue_open(store, &name, &q) != 0) {
 		free(starts.at);
-		return refuse(store, MOSAIC_E_NOMEM, 0, "no memory for the queues of %s",
+		return store_refuse(store, MOSAIC_E_NOMEM, 0, "no memory for the queues of %s",
 			      store->options.dir);
 	}
 	rc = cqueue_scan_files(q, &starts, buf);
 	free(starts.at);
 	if (rc == -EUCLEAN)
-		return refuse(store, MOSAIC_E_CORRUPT, 0,
+		return store_refuse(store, MOSAIC_E_CORRUPT, 0,
 			      "a file in %s/%s has not %" PRIu64 " bytes: set \"queueSegment\" to "
 			      "the size that wrote this directory (mappedFileSizeConsumeQueue), or "
 			      "move the folder " QUEUE_FOLDER " away and it is built again",
 			      store->options.dir, path, store->options.queue_segment_bytes);
 	if (rc != 0)
-		return refuse(store, MOSAIC_E_IO, -rc, "cannot read %s/%s: %s", store->options.dir,
-			      path, strerror(-rc));
+		return store_refuse(store, MOSAIC_E_IO, -rc, "cannot read %s/%s: %s",
+				    store->options.dir, path, strerror(-rc));
 	q->written = q->write_to = q->end;
 	q->synced = store->was_clean ? q->end : q->begin;
 	q->filler_from = q->begin;
@@ -341,7 +335,7 @@ static int32_t find_queues_of(struct mosaic_store *store, const char *topic, uin
 	if (!dir) /* a file among the topics is none of ours */
 		return errno == ENOTDIR || errno == ENOENT
 			       ? 0
-			       : refuse(store, MOSAIC_E_IO, errno, "cannot list %s/%s: %s",
+			       : store_refuse(store, MOSAIC_E_IO, errno, "cannot list %s/%s: %s",
 					store->options.dir, path, strerror(errno));
 	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
 		rc = find_queue(store, topic, e->d_name, buf);
@@ -354,11 +348,11 @@ static int32_t find_queues(struct mosaic_store *store)
 	DIR *dir = open_folder(store->dir_fd, QUEUE_FOLDER);
 	if (!dir)
 		return errno == ENOENT ? 0
-				       : refuse(store, MOSAIC_E_IO, errno,
+				       : store_refuse(store, MOSAIC_E_IO, errno,
 						"cannot list %s/" QUEUE_FOLDER ": %s",
 						store->options.dir, strerror(errno));
 	uint8_t *buf = malloc(SCAN_BYTES);
-	int32_t rc = buf ? 0 : refuse(store, MOSAIC_E_NOMEM, 0, "no memory");
+	int32_t rc = buf ? 0 : store_refuse(store, MOSAIC_E_NOMEM, 0, "no memory");
 	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
 		if (cqueue_topic_is_valid(e->d_name))
 			rc = find_queues_of(store, e->d_name, buf);
@@ -378,7 +372,7 @@ static int32_t open_dir(struct mosaic_store *store)
 		snprintf(path, sizeof(path), "%s/", dir);
 		int rc = io_make_folders(AT_FDCWD, path);
 		if (rc != 0)
-			return refuse(store, MOSAIC_E_IO, rc,
+			return store_refuse(store, MOSAIC_E_IO, rc,
 				      "cannot make the directory %s: %s: make it, or name another "
 				      "one as \"dir\"",
 				      dir, strerror(rc));
@@ -387,9 +381,9 @@ static int32_t open_dir(struct mosaic_store *store)
 	if (store->dir_fd >= 0)
 		return 0;
 	if (errno == ENOTDIR)
-		return refuse(store, MOSAIC_E_INVAL, errno,
+		return store_refuse(store, MOSAIC_E_INVAL, errno,
 			      "%s is not a directory: name one as \"dir\"", dir);
-	return refuse(store, MOSAIC_E_IO, errno, "cannot open the directory %s: %s%s", dir,
+	return store_refuse(store, MOSAIC_E_IO, errno, "cannot open the directory %s: %s%s", dir,
 		      strerror(errno),
 		      errno == EACCES ? ": the user of this process needs rights on it" : "");
 }
@@ -401,7 +395,7 @@ static int32_t take_lock(struct mosaic_store *store)
 	const char *dir = store->options.dir;
 	int fd = io_open(store->dir_fd, LOCK_FILE, O_RDWR | O_CREAT);
 	if (fd < 0)
-		return refuse(store, MOSAIC_E_IO, -fd,
+		return store_refuse(store, MOSAIC_E_IO, -fd,
 			      "cannot open %s/" LOCK_FILE ": %s: the user of this process needs to "
 			      "write there",
 			      dir, strerror(-fd));
@@ -410,16 +404,17 @@ static int32_t take_lock(struct mosaic_store *store)
 		store->lock_fd = fd;
 		int rc = io_pwritev(fd, &iov, 1, 0);
 		return rc == 0 ? 0
-			       : refuse(store, MOSAIC_E_IO, rc, "cannot write %s/" LOCK_FILE ": %s",
-					dir, strerror(rc));
+			       : store_refuse(store, MOSAIC_E_IO, rc,
+					      "cannot write %s/" LOCK_FILE ": %s", dir,
+					      strerror(rc));
 	}
 	int os_errno = errno;
 	lock.l_pid = 0;
 	(void)fcntl(fd, F_OFD_GETLK, &lock); /* knows the process of a Java lock, not of ours */
 	close(fd);
 	if (os_errno != EAGAIN && os_errno != EACCES)
-		return refuse(store, MOSAIC_E_IO, os_errno, "cannot lock %s/" LOCK_FILE ": %s", dir,
-			      strerror(os_errno));
+		return store_refuse(store, MOSAIC_E_IO, os_errno,
+				    "cannot lock %s/" LOCK_FILE ": %s", dir, strerror(os_errno));
 	char owner[32] = "";
 	uint8_t *text = NULL;
 	uint64_t len = 0;
@@ -430,7 +425,7 @@ static int32_t take_lock(struct mosaic_store *store)
 			 (char *)text);
 		free(text);
 	}
-	return refuse(store, MOSAIC_E_IO, os_errno,
+	return store_refuse(store, MOSAIC_E_IO, os_errno,
 		      "%s is in use by process %s: stop that broker, or give this one another "
 		      "\"dir\"",
 		      dir, owner[0] ? owner : "(unknown; see fuser on the file lock)");
@@ -446,7 +441,7 @@ static int32_t mark_used(struct mosaic_store *store)
 	if (rc == 0)
 		rc = io_sync_folder(store->dir_fd, ".");
 	if (rc != 0)
-		return refuse(store, MOSAIC_E_IO, rc, "cannot write %s/" ABORT_FILE ": %s",
+		return store_refuse(store, MOSAIC_E_IO, rc, "cannot write %s/" ABORT_FILE ": %s",
 			      store->options.dir, strerror(rc));
 	unlinkat(store->dir_fd, SEGMENT_TMP, 0);
 	return 0;
@@ -460,6 +455,8 @@ void recover_run(struct job *job)
 		rc = take_lock(store);
 	if (rc == 0)
 		rc = mark_used(store);
+	if (rc == 0)
+		rc = store->engine->check(store->log);
 	if (rc == 0)
 		rc = find_log(store);
 	if (rc == 0)
@@ -479,21 +476,9 @@ void recover_unlock(struct mosaic_store *store)
 void recover_close(struct job *job)
 {
 	struct mosaic_store *store = job->store;
-	struct commit_log *log = store->log;
-	char path[PATH_BYTES];
-	/* Prepared segments that nobody has written to; the only one may tell where the log is. */
-	while (log->n > 1 && log->segments[log->n - 1]->start >= log->end) {
-		struct segment *segment = log->segments[log->n - 1];
-		if (segment->pins > 0)
-			break;
-		segment_path(path, segment->start);
-		unlinkat(store->dir_fd, path, 0);
-		munmap(segment->map, log->segment_bytes);
-		free(segment);
-		log->n--;
-	}
+	store->engine->close_files(store->log);
 	/* A crash stays a crash until somebody has recovered from it. */
-	bool is_clean = store->was_clean || log->is_end_known;
+	bool is_clean = store->was_clean || store->engine->is_end_known(store->log);
 	if (!store->is_broken && store->is_saved && is_clean) {
 		io_sync_folder(store->dir_fd, LOG_FOLDER);
 		if (unlinkat(store->dir_fd, ABORT_FILE, 0) != 0 && errno != ENOENT)

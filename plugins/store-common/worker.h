@@ -1,8 +1,8 @@
 /*
  * A thread of the store that runs jobs in order and hands each back to the core thread.
  */
-#ifndef STORE_MMAP_WORKER_H
-#define STORE_MMAP_WORKER_H
+#ifndef STORE_COMMON_WORKER_H
+#define STORE_COMMON_WORKER_H
 
 #include <mosaic/host.h>
 #include <pthread.h>

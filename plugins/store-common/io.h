@@ -2,8 +2,8 @@
  * File calls that finish: EINTR, short reads and writes, and missing folders are dealt with here.
  * All [worker]; 0 or an errno unless said otherwise.
  */
-#ifndef STORE_MMAP_IO_H
-#define STORE_MMAP_IO_H
+#ifndef STORE_COMMON_IO_H
+#define STORE_COMMON_IO_H
 
 #include <stdbool.h>
 #include <stddef.h>
