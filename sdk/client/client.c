@@ -255,6 +255,30 @@ void mosaic_client_destroy(struct mosaic_client **client)
 
 /* ---- the doors ---- */
 
+void client_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+struct timespec client_due(uint32_t timeout_ms)
+{
+	struct timespec due;
+
+	clock_gettime(CLOCK_MONOTONIC, &due);
+	due.tv_sec += timeout_ms / 1000;
+	due.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	if (due.tv_nsec >= 1000000000) {
+		due.tv_sec++;
+		due.tv_nsec -= 1000000000;
+	}
+	return due;
+}
+
 bool client_on_thread(const struct mosaic_client *c)
 {
 	return host_loop_on_core(&c->loop);

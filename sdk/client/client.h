@@ -12,6 +12,7 @@
 #include "loop/host.h"
 #include "plugin/plugins.h"
 #include <pthread.h>
+#include <time.h>
 
 /*
  * Producers and consumers of a client. stop() and destroy() are those of the public header: they
@@ -86,6 +87,10 @@ int client_route(struct mosaic_client *c, const char *topic, bool for_write,
 /* [any] E_CLOSED when the client does not run. */
 NODISCARD int client_add(struct mosaic_client *c, struct client_member *member);
 void client_remove(struct mosaic_client *c, struct client_member *member);
+
+/* Waiting with a limit, whatever the wall clock does: a condition for client_due(). [any] */
+void client_cond_init(pthread_cond_t *cond);
+struct timespec client_due(uint32_t timeout_ms);
 
 /* By name, from plugin_path or built in. [any] */
 NODISCARD int client_balancer(struct mosaic_client *c, const char *name, struct balancer *out,

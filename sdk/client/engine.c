@@ -33,6 +33,7 @@ int engine_init(struct engine *e, const struct mosaic_host *host, const char *na
 	list_init(&e->watches);
 	list_init(&e->producers);
 	list_init(&e->consumers);
+	list_init(&e->checkers);
 	return read_namesrv(e, namesrv, err);
 }
 
@@ -90,7 +91,6 @@ void engine_free(struct engine *e)
 		free(m->value);
 	map_free(&e->routes);
 	map_free(&e->brokers);
-	map_free(&e->checkers);
 	map_free(&e->requests);
 	for (uint32_t i = 0; i < e->n_namesrv; i++)
 		free(e->namesrv[i]);

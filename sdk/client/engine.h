@@ -50,7 +50,7 @@ struct engine {
 	struct list watches;   /* struct route_watch.link */
 	struct list producers; /* struct producer_group.link */
 	struct list consumers; /* struct consumer_group.link */
-	struct map checkers;   /* producer group -> struct checker, for code 39 */
+	struct list checkers;  /* struct checker.link, for code 39 */
 	struct map requests;   /* correlation id -> struct reply_wait, for code 326 */
 	struct numbers numbers;
 	bool is_closing;

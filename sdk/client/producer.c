@@ -68,6 +68,7 @@ static void begin_cancel(struct client_task *task)
 	while (!list_empty(&p->sender.sends))
 		send_end(LIST_ENTRY(p->sender.sends.next, struct send, link), MOSAIC_E_CANCELED,
 			 "the producer stops");
+	requests_cancel(p);
 	producer_group_leave(&p->client->engine, &p->group);
 	client_task_end(task, 0);
 }
@@ -109,11 +110,13 @@ static int producer_open(struct mosaic_producer *p, struct mosaic_error *error)
 	if (rc != 0)
 		return err_set(error, rc, "the client does not run");
 	rc = client_task_run(p->client, &join);
-	if (rc != 0) {
+	if (rc != 0)
+		(void)err_set(error, rc, "not on the client's thread, and only while it runs");
+	else if (p->options.check != NULL)
+		rc = check_open(p, error);
+	if (rc != 0)
 		client_remove(p->client, &p->member);
-		return err_set(error, rc, "not on the client's thread, and only while it runs");
-	}
-	return 0;
+	return rc;
 }
 
 int32_t mosaic_producer_create(struct mosaic_client *client,
@@ -135,7 +138,7 @@ int32_t mosaic_producer_create(struct mosaic_client *client,
 	p->member.stop = stop_member;
 	p->member.destroy = destroy_member;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_cond_init(&p->idle, NULL);
+	client_cond_init(&p->idle);
 	fill_sender(p);
 	rc = producer_open(p, error);
 	if (rc != 0) {
@@ -148,15 +151,8 @@ int32_t mosaic_producer_create(struct mosaic_client *client,
 
 static void wait_until_idle(struct mosaic_producer *p, uint32_t timeout_ms)
 {
-	struct timespec due;
+	struct timespec due = client_due(timeout_ms);
 
-	clock_gettime(CLOCK_REALTIME, &due);
-	due.tv_sec += timeout_ms / 1000;
-	due.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	if (due.tv_nsec >= 1000000000) {
-		due.tv_sec++;
-		due.tv_nsec -= 1000000000;
-	}
 	while (p->n_busy > 0 && pthread_cond_timedwait(&p->idle, &p->lock, &due) == 0)
 		;
 }
@@ -173,8 +169,10 @@ void mosaic_producer_stop(struct mosaic_producer *p, uint32_t timeout_ms)
 	if (was_open)
 		wait_until_idle(p, timeout_ms);
 	pthread_mutex_unlock(&p->lock);
-	if (was_open)
-		(void)client_task_run(p->client, &cancel); /* after it nothing is left */
+	if (!was_open)
+		return;
+	(void)client_task_run(p->client, &cancel); /* after it no send is left */
+	check_close(p);
 }
 
 void mosaic_producer_destroy(struct mosaic_producer **producer)
@@ -191,6 +189,14 @@ void mosaic_producer_destroy(struct mosaic_producer **producer)
 
 /* ---- bounds ---- */
 
+void producer_unbusy(struct mosaic_producer *p)
+{
+	pthread_mutex_lock(&p->lock);
+	if (--p->n_busy == 0)
+		pthread_cond_broadcast(&p->idle);
+	pthread_mutex_unlock(&p->lock);
+}
+
 static void finished(struct send *s)
 {
 	struct mosaic_producer *p = s->data;
@@ -204,10 +210,7 @@ static void finished(struct send *s)
 	if (s->ended != NULL)
 		s->ended(s->ended_data, &s->result);
 	send_free(s);
-	pthread_mutex_lock(&p->lock);
-	if (--p->n_busy == 0)
-		pthread_cond_broadcast(&p->idle);
-	pthread_mutex_unlock(&p->lock);
+	producer_unbusy(p);
 }
 
 static void posted(struct mosaic_req *req)
@@ -224,7 +227,8 @@ int producer_submit(struct mosaic_producer *p, struct send *s, send_ended ended,
 	s->data = p;
 	s->ended = ended;
 	s->ended_data = data;
-	s->post.done = posted;
+	if (s->post.done == NULL)
+		s->post.done = posted;
 	pthread_mutex_lock(&p->lock);
 	if (!p->is_open)
 		rc = MOSAIC_E_CLOSED;
@@ -275,15 +279,17 @@ static void wake(void *data, const struct mosaic_send_result *result)
 	pthread_mutex_unlock(&w->lock);
 }
 
-int producer_send_wait(struct mosaic_producer *p, const struct mosaic_message *m,
-		       const struct send_shape *shape, struct mosaic_send_result *result)
+int producer_submit_wait(struct mosaic_producer *p, struct send *s,
+			 struct mosaic_send_result *result)
 {
 	struct waiter w = { .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER,
 			    .result = result };
 
-	if (client_on_thread(p->client))
-		return MOSAIC_E_INVAL; /* it would wait for itself */
-	int rc = producer_send(p, m, shape, wake, &w);
+	if (client_on_thread(p->client)) { /* it would wait for itself */
+		send_free(s);
+		return MOSAIC_E_INVAL;
+	}
+	int rc = producer_submit(p, s, wake, &w);
 	if (rc != 0)
 		return rc;
 	pthread_mutex_lock(&w.lock);
@@ -291,6 +297,17 @@ int producer_send_wait(struct mosaic_producer *p, const struct mosaic_message *m
 		pthread_cond_wait(&w.ended, &w.lock);
 	pthread_mutex_unlock(&w.lock);
 	return result->status;
+}
+
+int producer_send_wait(struct mosaic_producer *p, const struct mosaic_message *m,
+		       const struct send_shape *shape, struct mosaic_send_result *result)
+{
+	char id[ID_CHARS + 1];
+	struct send *s;
+
+	client_make_id(p->client, id);
+	int rc = send_make(&p->sender, m, id, shape, &s);
+	return rc != 0 ? rc : producer_submit_wait(p, s, result);
 }
 
 static const struct send_shape normal = { .code = 0 };

@@ -1,0 +1,11 @@
+/* The handlers of incoming.c's table. service is the engine; who does not find what the request is
+ * about still answers as Java's clients do. [core] */
+#ifndef CLIENT_INCOMING_H
+#define CLIENT_INCOMING_H
+
+#include "engine.h"
+
+void incoming_check(void *service, struct request *req); /* 39, transaction.c */
+void incoming_reply(void *service, struct request *req); /* 326, reply.c */
+
+#endif
