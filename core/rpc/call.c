@@ -16,8 +16,13 @@ bool call_begin(struct call_writer *cw, struct peer *peer, int32_t code, bool on
 	if (room < HEADER_ROOM)
 		room = HEADER_ROOM;
 	memory = peer->ops->reserve(peer->conn, room + body_room);
-	if (memory == NULL)
+	if (memory == NULL) {
+		/* Nothing waits for the other side to read it: the transport has seen the end of
+		 * this connection and has not told it yet. Now the dialer makes another one. */
+		if (peer->ops->pending(peer->conn) == 0)
+			peer_close(peer, false, "the connection is ending");
 		return false;
+	}
 	cw->peer = peer;
 	cw->opaque = peer->next_opaque;
 	cw->body_room = body_room;

@@ -39,7 +39,8 @@ struct call_writer {
 /* room: HEADER_ROOM and HEADER_FIELD_ROOM of each field (CALL_ROOM does for a handful of short
  * ones); body_room: the most that call_end will be given. */
 #define CALL_ROOM 512
-/* false: the peer is closed or does not read; nothing must be put. */
+/* false: the peer is closed, which one that is ending becomes here, or does not read
+ * (peer_is_open); nothing must be put. */
 bool call_begin(struct call_writer *cw, struct peer *peer, int32_t code, bool oneway, uint32_t room,
 		uint32_t body_room);
 /* Sends and registers; done() runs later, exactly once. */

@@ -277,7 +277,9 @@ static int32_t conn_send_span(struct mosaic_conn *conn, struct mosaic_out_span *
 
 static uint64_t conn_pending(const struct mosaic_conn *conn)
 {
-	return conn->out.len - conn->read_at;
+	if (conn->is_closing)
+		return 0;
+	return conn->out.len - conn->read_at + conn->is_blocked; /* blocked: something waits */
 }
 
 static void conn_close(struct mosaic_conn *conn, int32_t flush, const char *why)

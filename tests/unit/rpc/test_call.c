@@ -156,6 +156,29 @@ static void a_peer_that_does_not_read_or_is_closed_takes_no_call(void **state)
 	teardown(&f);
 }
 
+static void a_connection_that_is_ending_takes_no_call_and_is_closed_by_it(void **state)
+{
+	struct fixture f;
+	struct mosaic_conn *far;
+	struct call_writer cw;
+	struct peer *peer;
+	struct asked a;
+
+	(void)state;
+	setup(&f);
+	peer = peer_ref(connected(&f, &far));
+	ask(peer, &a, "x", SECOND_NS);
+	fake_conn_close(far); /* seen by the transport, not told yet */
+	assert_true(peer_is_open(peer));
+	assert_false(call_begin(&cw, peer, 40, true, CALL_ROOM, 0));
+	assert_false(peer_is_open(peer));
+	assert_int_equal(a.n_done, 0);
+	fake_host_run(&f.host);
+	assert_int_equal(a.status, MOSAIC_E_CLOSED);
+	peer_unref(peer);
+	teardown(&f);
+}
+
 static void fields_beyond_the_room_end_the_call_with_limit(void **state)
 {
 	struct fixture f;
@@ -204,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_connection_that_breaks_ends_all_its_calls),
 		cmocka_unit_test(a_canceled_call_ends_at_once_and_only_once),
 		cmocka_unit_test(a_peer_that_does_not_read_or_is_closed_takes_no_call),
+		cmocka_unit_test(a_connection_that_is_ending_takes_no_call_and_is_closed_by_it),
 		cmocka_unit_test(fields_beyond_the_room_end_the_call_with_limit),
 		cmocka_unit_test(a_oneway_request_carries_flag_2),
 	};
