@@ -117,19 +117,6 @@ static bool subscribes_ordered_topic(const struct broker *b, const json_t *set)
 	return false;
 }
 
-static void ensure_retry_topic(struct broker *b, const struct group *group, bool order)
-{
-	uint8_t name[sizeof(RETRY_PREFIX) + GROUP_NAME_LOADED_MAX];
-	size_t len = sizeof(RETRY_PREFIX) - 1;
-
-	memcpy(name, RETRY_PREFIX, len);
-	memcpy(name + len, group->name, group->name_len);
-	len += group->name_len;
-	if (!topics_find(b->topics, slice(name, len)))
-		topics_add(b->topics, slice(name, len), group->retry_queues,
-			   PERM_READ | PERM_WRITE, order);
-}
-
 /* What a heartbeat says of itself as a whole. */
 struct heartbeat {
 	struct broker *broker;
@@ -138,6 +125,23 @@ struct heartbeat {
 	bool without_sub;
 	bool is_sub_change; /* out: the client must send its subscriptions */
 };
+
+static void ensure_retry_topic(const struct heartbeat *h, const struct group *group,
+			       const json_t *data)
+{
+	struct topics *topics = h->broker->topics;
+	bool is_unit = json_get_bool(data, "unitMode", false);
+	struct topic *retry =
+		topics_add_of_group(topics, RETRY_PREFIX, slice(group->name, group->name_len),
+				    group->retry_queues, is_unit ? TOPIC_SYS_UNIT_SUB : 0);
+
+	/* Without subscriptions nothing is known. (Apache's flag goes off then, and on again.) */
+	if (retry && !h->without_sub)
+		topics_set_order(topics, retry,
+				 subscribes_ordered_topic(h->broker,
+							  json_object_get(data,
+									  "subscriptionDataSet")));
+}
 
 static void take_consumer(struct heartbeat *h, const json_t *data)
 {
@@ -151,7 +155,7 @@ static void take_consumer(struct heartbeat *h, const json_t *data)
 
 	if (!group)
 		return;
-	ensure_retry_topic(h->broker, group, subscribes_ordered_topic(h->broker, set));
+	ensure_retry_topic(h, group, data);
 	g = clients_add_consumer(c, &h->client, name, &is_new);
 	if (!g) {
 		LOG_WARN(h->broker->host, "client_refused", "group=%s peer=%s", group->name,

@@ -3,7 +3,7 @@
  *
  *   send_on_message    (send_check.c)  fields of the header
  *   send_check                         topic, permission, queue; unknown topics are made
- *   send_await_topic   (send_wait.c)   a topic that was made is on disk before the first message
+ *   sends_await_topic  (send_wait.c)   a topic that was made is on disk before the first message
  *                                      is: what is acknowledged can be read after a crash
  *   send_props         (send_props.c)  properties as they will be stored
  *   send_append                        into the log (send_store.c, send_batch.c); a full log parks
@@ -85,7 +85,7 @@ void send_run(struct sends *sends, const struct request *req, bool is_parked)
 		send_refuse(&req->ticket, RES_SYSTEM_ERROR, "the message has no body");
 		return;
 	}
-	if (!send_check(b, &s) || send_await_topic(sends, &s) ||
+	if (!send_check(b, &s) || sends_await_topic(sends, s.to, req, send_on_message) ||
 	    !send_props(sends, &s, &edit, uniq_room))
 		return;
 	int32_t code;

@@ -110,7 +110,7 @@ static bool send_check_retry(struct broker *b, struct send *s)
 	if (s->req->header.version >= VERSION_V3_4_9 && s->has_max_reconsume)
 		most = s->max_reconsume;
 	if (s->reconsume_times > most || locks_group_has_any(b->locks, name)) {
-		s->to = sends_group_topic(b, DLQ_PREFIX, name, 1);
+		s->to = topics_add_of_group(b->topics, DLQ_PREFIX, name, 1, 0);
 		s->queue_id = 0;
 	}
 	if (s->to == NULL) {

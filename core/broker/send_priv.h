@@ -101,8 +101,5 @@ void send_waits_free(struct sends *s);
 void send_park(struct sends *s, const struct request *req);
 /* Runs what is parked when the log has room. */
 void sends_ask_room(struct sends *s);
-/* True: its topic is not on disk yet. The request was kept, or refused, and this is the end of it
- * for now. */
-bool send_await_topic(struct sends *s, const struct send *send);
 
 #endif

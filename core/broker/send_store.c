@@ -4,24 +4,10 @@
  */
 #include "base/hash.h"
 #include "base/num.h"
-#include "broker/groups.h"
 #include "broker/schedule.h"
 #include "broker/send_priv.h"
 #include "broker/stats.h"
 #include "wire/codes.h"
-#include <stdio.h>
-
-struct topic *sends_group_topic(struct broker *b, const char *prefix, struct mosaic_slice group,
-				int32_t queues)
-{
-	char name[16 + GROUP_NAME_MAX * 2 + 1];
-	int n = snprintf(name, sizeof(name), "%s%.*s", prefix, SLICE_ARG(group));
-	if (n < 0 || (size_t)n >= sizeof(name))
-		return NULL;
-	struct topic *t = topics_find(b->topics, slice(name, (size_t)n));
-	return t ? t : topics_add(b->topics, slice(name, (size_t)n), queues,
-				  PERM_READ | PERM_WRITE, false);
-}
 
 /* A delay level moves the message to the schedule topic; where it was bound for goes with it. */
 static int store_delayed(struct message *m, struct props_edit *props, int32_t level,

@@ -11,6 +11,7 @@
 struct parked {
 	struct list link;
 	struct kept_request *kept;
+	void (*again)(void *broker, struct request *req); /* early only */
 };
 
 static void parked_free(struct sends *s, struct parked *p)
@@ -22,8 +23,8 @@ static void parked_free(struct sends *s, struct parked *p)
 	free(p);
 }
 
-/* Keeps a request, in one of the two lists. False: too much is kept, it was refused. */
-static bool send_keep(struct sends *s, struct list *list, const struct request *req)
+/* Keeps a request, in one of the two lists. NULL: too much is kept, it was refused. */
+static struct parked *send_keep(struct sends *s, struct list *list, const struct request *req)
 {
 	const struct broker_config *c = &s->broker->config;
 	struct kept_request *kept = NULL;
@@ -32,14 +33,14 @@ static bool send_keep(struct sends *s, struct list *list, const struct request *
 	if (kept == NULL) {
 		send_refuse(&req->ticket, RES_SYSTEM_BUSY,
 			    "[OVERLOAD]system busy, start flow control for a while");
-		return false;
+		return NULL;
 	}
 	struct parked *p = mem_alloc(sizeof(*p));
 	p->kept = kept;
 	list_add_tail(list, &p->link);
 	s->n_parked++;
 	s->parked_bytes += kept->bytes;
-	return true;
+	return p;
 }
 
 uint32_t sends_parked(const struct sends *s)
@@ -92,7 +93,7 @@ void sends_ask_room(struct sends *s)
 
 void send_park(struct sends *s, const struct request *req)
 {
-	if (send_keep(s, &s->parked, req))
+	if (send_keep(s, &s->parked, req) != NULL)
 		sends_ask_room(s);
 }
 
@@ -113,7 +114,7 @@ static void sends_topics_saved(struct mosaic_req *saved)
 	}
 	while (!list_empty(&now)) {
 		struct parked *p = LIST_ENTRY(now.next, struct parked, link);
-		send_on_message(s->broker, &p->kept->req);
+		p->again(s->broker, &p->kept->req);
 		parked_free(s, p);
 	}
 	broker_burst_end(s->broker);
@@ -129,15 +130,19 @@ static void sends_ask_topics(struct sends *s)
 	docs_saved(s->broker->docs, DOC_TOPICS, &s->topics_saved);
 }
 
-bool send_await_topic(struct sends *s, const struct send *send)
+bool sends_await_topic(struct sends *s, struct topic *topic, const struct request *req,
+		       void (*again)(void *broker, struct request *req))
 {
-	if (LIKELY(!send->to->is_unsaved))
+	if (LIKELY(!topic->is_unsaved))
 		return false;
-	if (send->to->changed_at <= s->saved_change) {
-		send->to->is_unsaved = false;
+	if (topic->changed_at <= s->saved_change) {
+		topic->is_unsaved = false;
 		return false;
 	}
-	if (send_keep(s, &s->early, send->req))
+	struct parked *p = send_keep(s, &s->early, req);
+	if (p != NULL) {
+		p->again = again;
 		sends_ask_topics(s);
+	}
 	return true;
 }

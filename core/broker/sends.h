@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 
 struct sends;
+struct topic;
 
 struct sends *sends_create(struct broker *b);
 /* Answers everything that is parked with 14 SERVICE_NOT_AVAILABLE. */
@@ -30,8 +31,12 @@ NODISCARD int sends_store(struct broker *b, struct message *m, struct props_edit
 NODISCARD int sends_append(struct broker *b, struct message *m, uint64_t *end);
 /* RocketMQ's response code and remark for an error of log_append / sends_store. */
 int32_t sends_refusal(const struct broker *b, int error, char *remark, size_t cap);
-/* The retry or dead-letter topic of a group, made when it is not there; NULL: max_topics. */
-struct topic *sends_group_topic(struct broker *b, const char *prefix, struct mosaic_slice group,
-				int32_t queues);
+/*
+ * What is stored in a topic waits until topics.json has it: else a crash leaves messages without a
+ * topic. True: not yet; the request was kept for again(), or refused, and this is the end of it for
+ * now.
+ */
+bool sends_await_topic(struct sends *s, struct topic *topic, const struct request *req,
+		       void (*again)(void *broker, struct request *req));
 
 #endif

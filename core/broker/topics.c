@@ -10,6 +10,7 @@
 #include "broker/pulls.h"
 #include "broker/registrar.h"
 #include "broker/stats.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TOPIC_NAME_LOADED_MAX 255 /* Apache's own files may hold such names */
@@ -118,6 +119,7 @@ struct topic *topics_add(struct topics *t, struct mosaic_slice name, int32_t que
 	topic->read_queues = topic->write_queues = bounded_queues(queues);
 	topic->perm = perm;
 	topic->order = order;
+	topic->is_unsaved = true;
 	LOG_INFO(t->broker->host, "topic_created", "topic=%s queues=%d perm=%d", topic->name,
 		 topic->read_queues, perm);
 	publish(t, topic);
@@ -138,11 +140,35 @@ struct topic *topics_add_on_send(struct topics *t, struct mosaic_slice name,
 	if (queues > model->write_queues)
 		queues = model->write_queues;
 	topic = topics_add(t, name, queues, model->perm & ~PERM_INHERIT, false);
-	if (topic) {
+	if (topic)
 		topic->multi_tags = model->multi_tags;
-		topic->is_unsaved = true;
-	}
 	return topic;
+}
+
+struct topic *topics_add_of_group(struct topics *t, const char *prefix, struct mosaic_slice group,
+				  int32_t queues, int32_t sys_flag)
+{
+	char name[TOPIC_NAME_LOADED_MAX + 1];
+	int n = snprintf(name, sizeof(name), "%s%.*s", prefix, SLICE_ARG(group));
+	struct topic *topic;
+
+	if (n < 0 || (size_t)n >= sizeof(name))
+		return NULL;
+	topic = topics_find(t, slice(name, (size_t)n));
+	if (topic)
+		return topic;
+	topic = topics_add(t, slice(name, (size_t)n), queues, PERM_READ | PERM_WRITE, false);
+	if (topic)
+		topic->sys_flag = sys_flag;
+	return topic;
+}
+
+void topics_set_order(struct topics *t, struct topic *topic, bool order)
+{
+	if (topic->order == order)
+		return;
+	topic->order = order;
+	publish(t, topic);
 }
 
 struct topic *topics_set(struct topics *t, struct mosaic_slice name, const struct topic_settings *s)
@@ -153,6 +179,7 @@ struct topic *topics_set(struct topics *t, struct mosaic_slice name, const struc
 		if (map_count(&t->table) >= t->broker->config.max_topics)
 			return NULL;
 		topic = insert(t, name);
+		topic->is_unsaved = true;
 	}
 	topic->read_queues = bounded_queues(s->read_queues);
 	topic->write_queues = bounded_queues(s->write_queues);

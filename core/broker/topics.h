@@ -18,7 +18,7 @@ struct topic {
 	int32_t read_queues, write_queues, perm, sys_flag;
 	bool order, multi_tags; /* multi_tags: topicFilterType MULTI_TAG */
 	bool is_system;
-	bool is_unsaved; /* made by a send, which waits until topics.json has it */
+	bool is_unsaved; /* what is sent to it waits until topics.json has it */
 	char *attributes; /* JSON object text, "{}" */
 	uint32_t n_queues; /* length of queues: max(read, write) at some time */
 	struct queue **queues; /* filled on first use */
@@ -51,6 +51,11 @@ struct queue *topic_queue(struct broker *b, struct topic *topic, int32_t queue_i
 /* Makes a topic unless it is there, saves the table and registers the change. NULL: max_topics. */
 struct topic *topics_add(struct topics *t, struct mosaic_slice name, int32_t queues, int32_t perm,
 			 bool order);
+/* The retry or dead-letter topic of a group, made unless it is there
+ * (TopicConfigManager.createTopicInSendMessageBackMethod). NULL: max_topics. */
+struct topic *topics_add_of_group(struct topics *t, const char *prefix, struct mosaic_slice group,
+				  int32_t queues, int32_t sys_flag);
+void topics_set_order(struct topics *t, struct topic *topic, bool order);
 /* Rule of a send to an unknown topic (TopicConfigManager.createTopicInSendMessageMethod): needs
  * default_topic with the inherit bit. NULL: not created. */
 struct topic *topics_add_on_send(struct topics *t, struct mosaic_slice name,

@@ -66,6 +66,48 @@ static void everybody_is_told_when_members_come_and_go(void **state)
 	rig_close(&r);
 }
 
+/* Heartbeat of a consumer in a unit. without_sub: of version 2, which names no topics. */
+static void unit_heartbeat(struct rig *r, struct mosaic_conn *c, const char *group,
+			   const char *topic, bool without_sub)
+{
+	char body[512];
+
+	snprintf(body, sizeof(body),
+		 "{\"clientID\":\"x\",\"consumerDataSet\":[{\"groupName\":\"%s\",\"unitMode\":true,"
+		 "\"subscriptionDataSet\":[%s%s%s]}],\"heartbeatFingerprint\":7,"
+		 "\"withoutSub\":%s}",
+		 group, without_sub ? "" : "{\"subString\":\"*\",\"topic\":\"",
+		 without_sub ? "" : topic, without_sub ? "" : "\"}",
+		 without_sub ? "true" : "false");
+	fake_conn_request(c, REQ_HEART_BEAT, slice_str(body), NULL);
+	assert_int_equal(rig_answer(r, c).header.code, 0);
+	rig_notices(r, c, group);
+}
+
+static void a_retry_topic_knows_of_unit_and_order(void **state)
+{
+	struct rig r;
+	struct topic_settings ordered = { .read_queues = 1, .write_queues = 1, .perm = 6,
+					  .order = true };
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	topics_set(r.broker->topics, slice_str("Ordered"), &ordered);
+	unit_heartbeat(&r, c, "UG", "Plain", false);
+	const struct topic *retry = topics_find(r.broker->topics, slice_str("%RETRY%UG"));
+	assert_int_equal(retry->sys_flag, TOPIC_SYS_UNIT_SUB);
+	assert_false(retry->order);
+	unit_heartbeat(&r, c, "UG", "Ordered", false);
+	assert_true(retry->order);
+	unit_heartbeat(&r, c, "UG", NULL, true); /* says nothing of it */
+	assert_true(retry->order);
+	unit_heartbeat(&r, c, "UG", "Plain", false);
+	assert_false(retry->order);
+	rig_heartbeat(&r, c, "x", "CG", "Plain", "*", 1); /* unitMode false */
+	assert_int_equal(topics_find(r.broker->topics, slice_str("%RETRY%CG"))->sys_flag, 0);
+	rig_close(&r);
+}
+
 static void broadcasting_groups_are_not_told(void **state)
 {
 	static const char body[] =
@@ -307,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(heartbeat_registers_and_creates_group_and_retry_topic),
 		cmocka_unit_test(everybody_is_told_when_members_come_and_go),
+		cmocka_unit_test(a_retry_topic_knows_of_unit_and_order),
 		cmocka_unit_test(broadcasting_groups_are_not_told),
 		cmocka_unit_test(group_that_wants_no_notice_gets_none),
 		cmocka_unit_test(odd_subscriptions_are_understood),

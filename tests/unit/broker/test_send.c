@@ -300,37 +300,6 @@ static void a_delay_cursor_is_saved_after_the_copies_are_durable(void **state)
 	rig_close(&r);
 }
 
-static void message_sent_back_comes_again_on_the_retry_topic(void **state)
-{
-	struct rig r;
-	char text[64];
-	(void)state;
-	rig_open(&r, NULL);
-	struct mosaic_conn *c = rig_dial(&r);
-	rig_send(&r, c, "T", 0, "", "hard");
-	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "0", "group", "G",
-			  "delayLevel", "0", "originMsgId", "X", "originTopic", "T", "unitMode",
-			  "false", "maxReconsumeTimes", "16", NULL);
-	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
-	fake_host_advance_ms(&r.host, 10100); /* level 3 */
-	struct fake_frame f = rig_pull(&r, c, "%RETRY%G", 0, 0, "*");
-	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "hard");
-	struct message m;
-	uint32_t len;
-	record_decode(f.body.ptr, f.body.len, true, &m, &len);
-	assert_int_equal(m.reconsume_times, 1);
-	assert_true(slice_is(props_find(m.props, PROP_RETRY_TOPIC), "T"));
-	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "0", "group", "G",
-			  "delayLevel", "-1", NULL);
-	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
-	f = rig_pull(&r, c, "%DLQ%G", 0, 0, "*");
-	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "hard");
-	fake_conn_request(c, REQ_CONSUMER_SEND_MSG_BACK, NO_BODY, "offset", "7", "group", "G",
-			  "delayLevel", "0", NULL);
-	assert_int_equal(rig_answer(&r, c).header.code, RES_SYSTEM_ERROR);
-	rig_close(&r);
-}
-
 static void a_topic_without_queues_is_refused(void **state)
 {
 	struct rig r;
@@ -444,7 +413,6 @@ int main(void)
 		cmocka_unit_test(batch_becomes_messages_with_consecutive_offsets),
 		cmocka_unit_test(delayed_message_comes_when_its_level_is_over),
 		cmocka_unit_test(a_delay_cursor_is_saved_after_the_copies_are_durable),
-		cmocka_unit_test(message_sent_back_comes_again_on_the_retry_topic),
 		cmocka_unit_test(a_topic_without_queues_is_refused),
 		cmocka_unit_test(delayed_message_comes_to_the_queue_it_was_sent_to),
 		cmocka_unit_test(optional_fields_may_be_missing_but_not_unreadable),
