@@ -54,6 +54,11 @@ static void create_run(struct ahead *ahead)
 		job_fail(&ahead->job, rc, "cannot allocate a segment of the commit log");
 		goto fail;
 	}
+	/* Else the name may survive a power cut that the size does not: no segment, and a gap. */
+	if (fsync(fd) != 0) {
+		job_fail(&ahead->job, errno, "cannot sync a new segment of the commit log");
+		goto fail;
+	}
 	ahead->created = segment_map(store, fd, ahead->create_start);
 	if (!ahead->created) {
 		job_fail(&ahead->job, errno, "cannot map a segment of the commit log");

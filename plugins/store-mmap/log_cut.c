@@ -170,6 +170,13 @@ int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *re
 		free(cut);
 		return rc;
 	}
+	/* Beyond the end there is nothing but what is being prepared: taking that back could leave
+	 * a later segment without the one before it. */
+	if (to == log->end && log->is_end_known) {
+		free(cut);
+		store_done_later(store, req, 0);
+		return MOSAIC_PENDING;
+	}
 	cut->job.store = store;
 	cut->job.run = cut_run;
 	cut->job.done = cut_done;

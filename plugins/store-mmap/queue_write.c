@@ -306,6 +306,26 @@ struct queue_cut {
 	uint64_t to, old_end;
 };
 
+/* Zeros from `from` to the end of the file, which keeps its size at every moment: a crash must not
+ * leave a file that is shorter than it says. 0 or an errno. */
+static int clear_rest(int fd, uint64_t from, uint64_t size)
+{
+	static const uint8_t zeros[PAGE_BYTES];
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
+		      (off_t)(size - from)) == 0)
+		return 0;
+	int rc = errno == EOPNOTSUPP ? 0 : errno;
+	while (rc == 0 && from < size) {
+		size_t part = size - from < sizeof(zeros) ? size - from : sizeof(zeros);
+		struct iovec iov = { .iov_len = part };
+		const void *base = zeros;
+		memcpy(&iov.iov_base, &base, sizeof(base)); /* an iovec has no const */
+		rc = io_pwritev(fd, &iov, 1, from);
+		from += part;
+	}
+	return rc;
+}
+
 static void cut_run(struct job *job)
 {
 	struct queue_cut *cut = (struct queue_cut *)job;
@@ -326,10 +346,11 @@ static void cut_run(struct job *job)
 		job_fail(job, -fd, "cannot open a consume queue to truncate it");
 		return;
 	}
-	/* Shorter, then longer again: what lay between reads as zeros. */
-	if (ftruncate(fd, (off_t)(cut->to - keep)) != 0 || ftruncate(fd, (off_t)size) != 0 ||
-	    fdatasync(fd) != 0)
-		job_fail(job, errno, "cannot truncate a consume queue");
+	int rc = clear_rest(fd, cut->to - keep, size);
+	if (rc == 0 && fdatasync(fd) != 0)
+		rc = errno;
+	if (rc != 0)
+		job_fail(job, rc, "cannot truncate a consume queue");
 	close(fd);
 	cqueue_folder(path, cut->queue);
 	io_sync_folder(store->dir_fd, path);
