@@ -1,0 +1,112 @@
+/* Push consumers against the real program. */
+#include "consume_rig.h"
+
+static void messages_reach_the_listener_with_their_properties(void **state)
+{
+	struct rig r;
+	struct sink sink;
+	(void)state;
+	sink_init(&sink);
+	rig_init(&r, "");
+	rig_send(&r, "Push", 0, 20, "A", NULL);
+	struct mosaic_consumer_options o = rig_options("G", &sink);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Push", NULL);
+	assert_int_equal(sink_wait(&sink, 20), 20);
+	rig_send(&r, "Push", 20, 30, "A", NULL);
+	assert_int_equal(sink_wait(&sink, 30), 30);
+	assert_int_equal(sink_distinct(&sink), 30);
+	assert_string_equal(sink.got[0].topic, "Push");
+	mosaic_consumer_destroy(&c);
+	rig_fini(&r);
+	sink_fini(&sink);
+}
+
+static void only_subscribed_tags_come(void **state)
+{
+	struct rig r;
+	struct sink sink;
+	(void)state;
+	sink_init(&sink);
+	rig_init(&r, "");
+	rig_send(&r, "Tags", 0, 10, "A", NULL);
+	rig_send(&r, "Tags", 10, 20, "B", NULL);
+	rig_send(&r, "Tags", 20, 30, "C", NULL);
+	struct mosaic_consumer_options o = rig_options("G", &sink);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Tags", "A || C");
+	assert_int_equal(sink_wait(&sink, 20), 20);
+	for (uint32_t i = 0; i < sink.count; i++)
+		assert_false(atoi(sink.got[i].body) >= 10 && atoi(sink.got[i].body) < 20);
+	mosaic_consumer_destroy(&c);
+	rig_fini(&r);
+	sink_fini(&sink);
+}
+
+static void a_restarted_consumer_goes_on_where_it_stopped(void **state)
+{
+	struct rig r;
+	struct sink sink;
+	(void)state;
+	sink_init(&sink);
+	rig_init(&r, "");
+	rig_send(&r, "Again", 0, 12, NULL, NULL);
+	struct mosaic_consumer_options o = rig_options("G", &sink);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Again", NULL);
+	assert_int_equal(sink_wait(&sink, 12), 12);
+	mosaic_consumer_stop(c, LONG_MS);
+	mosaic_consumer_destroy(&c);
+	rig_send(&r, "Again", 12, 20, NULL, NULL);
+	c = rig_consumer(r.client, &o, "Again", NULL);
+	assert_int_equal(sink_wait(&sink, 20), 20);
+	mosaic_consumer_destroy(&c);
+	assert_int_equal(sink_distinct(&sink), 20);
+	assert_int_equal(sink.count, 20);
+	rig_fini(&r);
+	sink_fini(&sink);
+}
+
+static void two_members_share_the_queues(void **state)
+{
+	struct rig r;
+	struct sink sinks[2];
+	(void)state;
+	sink_init(&sinks[0]);
+	sink_init(&sinks[1]);
+	rig_init(&r, "");
+	rig_send(&r, "Shared", 0, 1, NULL, NULL);
+	struct mosaic_client *other = rig_client(&r);
+	struct mosaic_consumer_options o[2] = { rig_options("G", &sinks[0]),
+						rig_options("G", &sinks[1]) };
+	struct mosaic_consumer *a = rig_consumer(r.client, &o[0], "Shared", NULL);
+	assert_int_equal(sink_wait(&sinks[0], 1), 1);
+	struct mosaic_consumer *b = rig_consumer(other, &o[1], "Shared", NULL);
+	int n = 1;
+	while (sinks[1].count == 0 && n < 2000) /* until the second has queues */
+		rig_send(&r, "Shared", n, n + 1, NULL, NULL), n++;
+	uint32_t before = sinks[0].count;
+	rig_send(&r, "Shared", n, n + 40, NULL, NULL);
+	n += 40;
+	sink_wait(&sinks[0], before + 20);
+	assert_true(sinks[1].count > 0);
+	mosaic_consumer_stop(b, LONG_MS); /* the first one gets its queues back */
+	rig_send(&r, "Shared", n, n + 8, NULL, NULL);
+	n += 8;
+	uint32_t all = sinks[1].count;
+	assert_true(sink_wait(&sinks[0], (uint32_t)n - all) >= (uint32_t)n - all);
+	mosaic_consumer_destroy(&a);
+	mosaic_consumer_destroy(&b);
+	mosaic_client_destroy(&other);
+	rig_fini(&r);
+	sink_fini(&sinks[0]);
+	sink_fini(&sinks[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(messages_reach_the_listener_with_their_properties),
+		cmocka_unit_test(only_subscribed_tags_come),
+		cmocka_unit_test(a_restarted_consumer_goes_on_where_it_stopped),
+		cmocka_unit_test(two_members_share_the_queues),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
