@@ -4,6 +4,7 @@
 
 static const struct request_row rows[] = {
 	{ REQ_CHECK_TRANSACTION_STATE, incoming_check },
+	{ REQ_NOTIFY_CONSUMER_IDS_CHANGED, incoming_ids_changed },
 	{ REQ_PUSH_REPLY_MESSAGE_TO_CLIENT, incoming_reply },
 };
 

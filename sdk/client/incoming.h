@@ -7,5 +7,6 @@
 
 void incoming_check(void *service, struct request *req); /* 39, transaction.c */
 void incoming_reply(void *service, struct request *req); /* 326, reply.c */
+void incoming_ids_changed(void *service, struct request *req); /* 40, consumer/from_brokers.c */
 
 #endif

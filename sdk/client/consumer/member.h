@@ -1,0 +1,185 @@
+/*
+ * A member of a consumer group: what push consumers and pullers have in common. Topics are
+ * subscribed; queues of each are shared out (rebalance.c); each queue that is ours is a share, which
+ * finds where to begin (start_offset.c), pulls (pull.c) and commits (offsets.c). What becomes of the
+ * messages is the service's (ops). All [core].
+ *
+ *   1. A share is in member.shares from its making to its end; share_end() is its only end.
+ *   2. At most one pull of a share is under way.
+ *   3. Orderly and clustering: nothing is given out of a queue whose lock is older than 30 s, and a
+ *      queue is unlocked only when nothing of it is out.
+ *   4. Offsets are committed only by who has the share.
+ */
+#ifndef CONSUMER_MEMBER_H
+#define CONSUMER_MEMBER_H
+
+#include "client.h"
+#include "consumer/process_queue.h"
+#include "consumer/subscription.h"
+
+struct member;
+struct offset_file;
+struct share;
+
+struct member_ops {
+	/* Messages of the share are ready, or it is unlocked or unpaused. */
+	void (*ready)(struct member *m, struct share *s);
+	/* The share is about to end. */
+	void (*ends)(struct member *m, struct share *s);
+};
+
+struct member_topic {
+	struct member *member;
+	struct subscription *sub;
+	struct route_wait wait;
+	struct ask ask; /* who is in the group */
+	struct mosaic_timer again;
+	uint32_t n_failed; /* rounds, one after the other */
+	uint32_t n_missed; /* rounds in which the broker did not know us */
+	bool is_busy, is_due;
+};
+
+/* Set by the owner before member_init. */
+struct member_config {
+	const char *group;
+	const char *type; /* consumeType of heartbeats */
+	bool is_broadcast, is_orderly;
+	bool is_manual; /* nobody commits but who asks for it */
+	uint32_t from;  /* enum mosaic_consume_from */
+	int64_t from_ms;
+	uint32_t pull_batch, max_cached, max_cached_bytes, max_span;
+	uint64_t commit_ns;
+	const char *balance;    /* NULL: RocketMQ's average */
+	const char *offset_dir; /* broadcasting */
+};
+
+struct member {
+	struct mosaic_client *client;
+	struct engine *engine;
+	const struct member_ops *ops;
+	struct member_config config; /* strings are copies */
+	struct consumer_group heartbeat;
+	struct balancer balance;
+	struct map topics; /* topic -> struct member_topic */
+	struct map shares; /* share.key -> struct share */
+	struct offset_file *file; /* broadcasting */
+	struct mosaic_timer commit, lock;
+	struct route_watch watch;
+	struct list asks; /* struct member_ask: commits, unlocks */
+	int64_t version;  /* of the newest subscription */
+	uint64_t locks_asked_ns;
+	bool is_running, is_assigned; /* is_assigned: queues are given by the caller */
+	void (*drained)(struct member *m); /* member_stop */
+};
+
+enum share_state {
+	SHARE_LOCKING,
+	SHARE_STARTING, /* finds where to begin */
+	SHARE_RUNNING,
+	SHARE_LEAVING   /* nothing is given out; ends when nothing is out */
+};
+
+struct share {
+	struct member *member;
+	struct subscription *sub; /* the topic's, or the share's own when it was assigned */
+	struct broker *broker;
+	int32_t id;
+	enum share_state state;
+	char *key;
+	struct process_queue queue;
+	int64_t next;    /* offset to pull next */
+	int64_t told;    /* offset that the broker, or the file, knows; -1: none */
+	int64_t from_broker; /* id of the broker to pull from: 0 the master */
+	uint64_t locked_ns, pulled_ns;
+	struct ask ask; /* start or pull */
+	struct mosaic_timer timer;
+	uint32_t n_failed;
+	bool is_paused, is_full;
+	/* the service's */
+	struct list service;
+	struct mosaic_timer suspend;
+};
+
+/* ---- member.c ---- */
+
+NODISCARD int member_init(struct member *m, struct mosaic_client *client,
+			  const struct member_config *config, const struct member_ops *ops,
+			  struct mosaic_error *error); /* [any] */
+void member_free(struct member *m);                    /* [any] stopped or never started */
+/* Takes the subscription; one of the same topic is replaced. */
+void member_subscribe(struct member *m, struct subscription *sub);
+void member_unsubscribe(struct member *m, const char *topic);
+void member_start(struct member *m);
+/* Nothing is pulled and no queue taken from now on. */
+void member_quiet(struct member *m);
+/* Behind member_quiet: what is still out finds no queue when it comes back. Commits, unlocks, leaves
+ * the group; then, maybe inside, drained(). */
+void member_stop(struct member *m, void (*drained)(struct member *m));
+/* NULL: it is not ours. */
+struct share *member_share(struct member *m, const char *topic, const char *broker, int32_t id);
+#define MEMBER_ASK_NS (3 * SECOND_NS)
+
+/* A request that may outlive the share that it is about. */
+struct member_ask {
+	struct list link;
+	struct member *member;
+	const struct broker *broker;
+	struct member_ask *then; /* sent when this one has ended; may be NULL */
+	struct ask ask;
+	char *key; /* of the share, or NULL */
+	int64_t offset;
+	struct buf body;
+	void (*done)(struct member_ask *a); /* may be NULL; it is freed behind it */
+};
+struct member_ask *member_ask_make(struct member *m, const struct broker *b, const char *key);
+void member_ask_send(struct member_ask *a); /* to the master, or a slave without one */
+
+/* ---- rebalance.c ---- */
+
+void rebalance_topic(struct member_topic *t); /* now, or again when it is under way */
+void rebalance_all(struct member *m);
+void rebalance_stop(struct member_topic *t);
+/* The queues that are ours from now on: others of the topic are left, new ones begin. */
+void rebalance_apply(struct member *m, struct subscription *sub, const struct route_queue *queues,
+		     uint32_t n);
+
+/* ---- share.c ---- */
+
+void share_make(struct member *m, struct subscription *sub, struct broker *broker, int32_t id);
+void share_begin(struct share *s, int64_t offset, bool is_committed); /* start_offset.c found it */
+/* Anew from an offset: what is cached is dropped. */
+void share_restart(struct share *s, int64_t offset);
+void share_relock(struct share *s); /* the lock is lost: anew when there is one again */
+void share_quiet(struct share *s); /* asks for nothing more */
+void share_leave(struct share *s);
+void share_stay(struct share *s); /* it is ours again, when it was leaving */
+void share_end(struct share *s, bool is_committing);
+/* Messages were consumed or put back by the service. */
+void share_settled(struct share *s);
+void share_failed(struct share *s, void (*again)(struct mosaic_timer *timer), const char *what,
+		  const char *why); /* logs, and tries again in a second or more */
+/* Whether messages may be given out now. */
+bool share_is_usable(const struct share *s);
+
+/* ---- start_offset.c, pull.c ---- */
+
+void start_offset_find(struct share *s);
+void pull_next(struct share *s); /* when there is room and nothing is under way */
+
+/* ---- offsets.c ---- */
+
+/* What is new goes to the broker or into the file. offsets_make: the request that does it, not yet
+ * sent; NULL when there is nothing to ask. */
+void offsets_commit(struct share *s);
+struct member_ask *offsets_make(struct share *s);
+void offsets_save(struct member *m); /* the file */
+void offsets_tick(struct mosaic_timer *timer);
+
+/* ---- lock.c ---- */
+
+#define LOCK_LIFE_NS (30 * SECOND_NS)
+void lock_soon(struct member *m);
+void lock_tick(struct mosaic_timer *timer);
+struct member_ask *lock_make_unlock(struct share *s); /* not yet sent */
+
+#endif
