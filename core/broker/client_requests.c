@@ -158,8 +158,8 @@ static void take_consumer(struct heartbeat *h, const json_t *data)
 	ensure_retry_topic(h, group, data);
 	g = clients_add_consumer(c, &h->client, name, &is_new);
 	if (!g) {
-		LOG_WARN(h->broker->host, "client_refused", "group=%s peer=%s", group->name,
-			 h->client.peer->address.text);
+		peer_warn(h->client.peer, "client_refused", "group=%s peer=%s", group->name,
+			  h->client.peer->address.text);
 		return;
 	}
 	changed = is_new;

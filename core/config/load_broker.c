@@ -76,14 +76,14 @@ static void find_address(struct load *l, struct config_broker *b, const char *pa
 	print_address(a);
 }
 
-/* The NameServer of this process as seen from here, or the usual place. */
-static void default_namesrv(struct load *l, struct config_broker *b)
+/* The NameServer of this process as seen from here, or the usual place; "[]" means none. */
+static void default_namesrv(struct load *l, struct config_broker *b, const json_t *object)
 {
 	static const struct mosaic_option list = { .type = VALUE_LIST };
 	char host[256], text[300];
 	uint32_t port;
 
-	if (b->namesrv.count > 0)
+	if (b->namesrv.count > 0 || json_is_array(json_object_get(object, "namesrv")))
 		return;
 	snprintf(text, sizeof(text), "127.0.0.1:9876");
 	if (l->config->has_namesrv) {
@@ -183,7 +183,7 @@ void load_broker(struct load *l, struct config_broker *b, const json_t *object,
 	load_slots(l, b, object, path);
 	load_listen(l, b, object, path);
 	find_address(l, b, path);
-	default_namesrv(l, b);
+	default_namesrv(l, b, object);
 	check_broker(l, b, path);
 	set.is_slave = b->is_slave != 0;
 	if (l->problems->count == before) /* needs of a plugin that is not there say nothing */

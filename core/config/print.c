@@ -31,7 +31,7 @@ static void print_broker(const struct config_broker *b, struct buf *out)
 	buf_printf(out, "broker %s of %s, %s, id %lld\n", b->name, b->cluster,
 		   b->is_slave ? "slave" : "master", (long long)b->id);
 	buf_printf(out, "  %-12s %s; clients dial %s\n", "listen", b->listen, b->address.text);
-	buf_printf(out, "  %-12s ", "namesrv");
+	buf_printf(out, "  %-12s %s", "namesrv", b->namesrv.count == 0 ? "none" : "");
 	for (uint32_t i = 0; i < b->namesrv.count; i++)
 		buf_printf(out, "%s%s", i > 0 ? ", " : "", b->namesrv.items[i]);
 	buf_append_byte(out, '\n');

@@ -56,7 +56,8 @@ static const struct mosaic_option broker[] = {
 	  "IP address that clients dial, if they need another port \"ip:port\"; else the listening "
 	  "address or this machine's first one" },
 	{ "namesrv", VALUE_LIST, 0, BR(namesrv), NULL, NULL, NULL, NULL,
-	  "NameServers to register with; else the one of this process or 127.0.0.1:9876" },
+	  "NameServers to register with, [] for none; else the one of this process or "
+	  "127.0.0.1:9876" },
 	{ "maxMessage", MOSAIC_T_SIZE, 0, BR(max_message_bytes), "4MiB", "1KiB", "15MiB", NULL,
 	  "Largest body of a message" },
 	{ "autoCreateTopic", MOSAIC_T_BOOL, 0, BR(auto_create_topic), "true", NULL, NULL, NULL,

@@ -249,8 +249,8 @@ void kv_change(struct kv *kv, const struct ticket *ticket, struct mosaic_slice n
 	struct kv_change *c;
 
 	if (why) {
-		LOG_WARN(kv->host, "kv_refused", "why=\"%s\" bytes=%llu", why,
-			 (unsigned long long)kv->bytes);
+		peer_warn(ticket->peer, "kv_refused", "why=\"%s\" bytes=%llu", why,
+			  (unsigned long long)kv->bytes);
 		reply_remark(ticket, RES_SYSTEM_ERROR, "%s", why);
 		return;
 	}

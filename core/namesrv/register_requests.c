@@ -114,9 +114,9 @@ void on_register_broker(void *service, struct request *req)
 	if (rc != 0) {
 		char why[256];
 
-		LOG_WARN(n->host, "registration_refused", "broker=%.*s address=%.*s why=%s",
-			 SLICE_ARG(reg.name), SLICE_ARG(reg.addr),
-			 host_log_quote(why, sizeof(why), err.text));
+		peer_warn(req->ticket.peer, "registration_refused",
+			  "broker=%.*s address=%.*s why=%s", SLICE_ARG(reg.name),
+			  SLICE_ARG(reg.addr), host_log_quote(why, sizeof(why), err.text));
 		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "%s", err.text);
 		return;
 	}

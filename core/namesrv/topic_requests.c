@@ -190,8 +190,8 @@ void on_register_topic(void *service, struct request *req)
 	} else if (json_array_size(queues) > QUEUE_DATAS_MAX ||
 		   (map_get(&n->routes.topics, topic) == NULL &&
 		    map_count(&n->routes.topics) >= n->routes.max_topics)) {
-		LOG_WARN(n->host, "topic_refused", "topics=%u limit=%u",
-			 map_count(&n->routes.topics), n->routes.max_topics);
+		peer_warn(req->ticket.peer, "topic_refused", "topics=%u limit=%u",
+			  map_count(&n->routes.topics), n->routes.max_topics);
 		reply_remark(&req->ticket, RES_SYSTEM_ERROR,
 			     "%u topics are known of at most %u; a body has at most %d queue datas",
 			     map_count(&n->routes.topics), n->routes.max_topics, QUEUE_DATAS_MAX);

@@ -3,8 +3,8 @@
  *
  * Happy path: frame -> frame_decode -> request to the handler, or response to its call.
  * Failure modes:
- *   - a frame that is none: one log line, the connection is closed without an answer, as Apache
- *     does;
+ *   - a frame that is none: a log line (20 a second at most), the connection is closed without an
+ *     answer, as Apache does;
  *   - frames that a transport still delivers after peer_close: dropped;
  *   - a response that nobody waits for: dropped with a debug line, the connection stays.
  */
@@ -12,6 +12,8 @@
 #include "rpc/call.h"
 #include "rpc/request.h"
 #include "wire/frame.h"
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PEER_MAGIC 0x70656572u
@@ -25,6 +27,37 @@ static struct peer *peer_of(void *user)
 	return peer;
 }
 
+/* False: there were enough lines in this second. */
+static bool may_log(const struct mosaic_host *host, struct peer_log *log)
+{
+	uint64_t now = host_now_ns(host);
+
+	if (now - log->since_ns >= SECOND_NS) {
+		if (log->left_out > 0)
+			LOG_WARN(host, "lines_left_out", "count=%u", log->left_out);
+		*log = (struct peer_log){ .since_ns = now };
+	}
+	if (log->lines >= PEER_LINES_PER_SECOND) {
+		log->left_out++;
+		return false;
+	}
+	log->lines++;
+	return true;
+}
+
+void peer_warn(struct peer *peer, const char *event, const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	if (peer->listener && !may_log(peer->host, &peer->listener->log))
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	peer->host->log(peer->host, MOSAIC_LOG_WARN, event, line);
+}
+
 static void on_frame(void *user, struct mosaic_conn *conn, uint8_t *frame, uint32_t len)
 {
 	struct peer *peer = peer_of(user);
@@ -35,7 +68,7 @@ static void on_frame(void *user, struct mosaic_conn *conn, uint8_t *frame, uint3
 		return; /* we have closed it */
 	rc = frame_decode(frame, len, &req.header, &req.body);
 	if (rc != 0) {
-		LOG_WARN(peer->host, "frame_corrupt", "peer=%s bytes=%u", peer->address.text, len);
+		peer_warn(peer, "frame_corrupt", "peer=%s bytes=%u", peer->address.text, len);
 		peer_close(peer, false, "corrupt frame");
 		return;
 	}
@@ -163,8 +196,9 @@ static int32_t on_accepted(void *user, struct mosaic_conn *conn,
 	struct peer *peer;
 
 	if (pl->n_peers >= pl->max_peers) {
-		LOG_WARN(pl->host, "connection_refused", "peer=%s limit=%u", address->text,
-			 pl->max_peers);
+		if (may_log(pl->host, &pl->log))
+			LOG_WARN(pl->host, "connection_refused", "peer=%s limit=%u", address->text,
+				 pl->max_peers);
 		return MOSAIC_E_LIMIT;
 	}
 	peer = peer_create(pl->host, pl->ops, conn, address, pl->handler);
@@ -181,6 +215,7 @@ int peer_listen(struct peer_listener *pl, struct mosaic_transport *transport,
 {
 	list_init(&pl->peers);
 	pl->n_peers = 0;
+	pl->log = (struct peer_log){ 0 };
 	pl->listener.user = pl;
 	pl->listener.accepted = on_accepted;
 	return pl->ops->listen(transport, &pl->listener, err);

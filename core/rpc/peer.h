@@ -31,6 +31,13 @@ struct peer_handler {
 	void (*closed)(void *ctx, struct peer *peer);
 };
 
+/* Warnings that peers cause: a peer must not be able to fill the log. */
+#define PEER_LINES_PER_SECOND 20
+struct peer_log {
+	uint64_t since_ns; /* of the second that is counted */
+	uint32_t lines, left_out;
+};
+
 struct peer {
 	uint32_t magic;
 	uint32_t refs;
@@ -64,6 +71,10 @@ static inline bool peer_is_open(const struct peer *peer) { return peer->conn != 
  * or written; waiting calls break and the handler's closed() runs later. No-op on a closed peer. */
 void peer_close(struct peer *peer, bool flush, const char *why);
 
+/* A warning that this peer causes: at most PEER_LINES_PER_SECOND of all peers of its listener; the
+ * next line after that is "lines_left_out" with their number. */
+void peer_warn(struct peer *peer, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
+
 /* A listener that makes a peer of each connection. Storage is the caller's. */
 struct peer_listener {
 	struct mosaic_listener listener; /* set address and max_frame */
@@ -72,6 +83,7 @@ struct peer_listener {
 	const struct peer_handler *handler;
 	struct list peers; /* struct peer.link of open connections */
 	uint32_t n_peers, max_peers; /* above max_peers a connection is refused with a log line */
+	struct peer_log log;
 };
 NODISCARD int peer_listen(struct peer_listener *pl, struct mosaic_transport *transport,
 			  struct mosaic_error *err);

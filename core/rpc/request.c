@@ -94,9 +94,8 @@ bool reply_begin(struct reply *r, const struct ticket *to, int32_t code, uint32_
 		room = HEADER_ROOM;
 	memory = peer->ops->reserve(peer->conn, room + body_room);
 	if (memory == NULL) {
-		LOG_WARN(peer->host, "peer_does_not_read", "peer=%s pending=%llu",
-			 peer->address.text,
-			 (unsigned long long)peer->ops->pending(peer->conn));
+		peer_warn(peer, "peer_does_not_read", "peer=%s pending=%llu", peer->address.text,
+			  (unsigned long long)peer->ops->pending(peer->conn));
 		peer_close(peer, false, "does not read its answers");
 		return false;
 	}
@@ -196,7 +195,7 @@ void reply_end_spans(struct reply *r, struct mosaic_out_span *first, uint32_t bo
 
 		if (peer->ops->send_span(peer->conn, first) != 0) {
 			/* The header promised more bytes: this stream of frames is broken. */
-			LOG_WARN(peer->host, "peer_does_not_read", "peer=%s", peer->address.text);
+			peer_warn(peer, "peer_does_not_read", "peer=%s", peer->address.text);
 			peer_close(peer, false, "does not read its answers");
 			first->next = next;
 			release_all(first);

@@ -143,6 +143,19 @@ static void a_broker_finds_the_nameserver_of_its_process(void **state)
 	assert_string_equal(c->brokers[0].namesrv.items[0], "10.0.0.1:5");
 }
 
+static void a_broker_without_nameservers_says_so(void **state)
+{
+	const struct config *c = load(*state, "{ \"broker\": { \"namesrv\": [] } }");
+	struct buf out = BUF_INIT;
+
+	assert_int_equal(c->brokers[0].namesrv.count, 0);
+	config_print(c, &out);
+	assert_non_null(strstr(buf_cstr(&out), "namesrv      none\n"));
+	buf_free(&out);
+	c = load(*state, "{ \"broker\": { } }");
+	assert_string_equal(c->brokers[0].namesrv.items[0], "127.0.0.1:9876");
+}
+
 static void address_is_that_of_the_listener_or_as_written(void **state)
 {
 	const struct config *c = load(*state, "{ \"broker\": { \"transport\": "
@@ -347,6 +360,7 @@ int main(void)
 		T(a_whole_file_is_read),
 		T(roles_follow_the_sections),
 		T(a_broker_finds_the_nameserver_of_its_process),
+		T(a_broker_without_nameservers_says_so),
 		T(address_is_that_of_the_listener_or_as_written),
 		T(a_store_that_cannot_sync_gets_no_flush_plugin),
 		T(without_default_plugins_each_place_must_be_filled),

@@ -61,6 +61,29 @@ static void a_corrupt_frame_closes_the_connection_without_an_answer(void **state
 	teardown(&f);
 }
 
+static void peers_do_not_fill_the_log(void **state)
+{
+	static const char frame[] = "\x00\x00\x00\x05{\"cod";
+	struct fixture f;
+	int lines = 0;
+
+	(void)state;
+	setup(&f);
+	for (int i = 0; i < PEER_LINES_PER_SECOND + 30; i++) {
+		fake_conn_raw(fake_net_dial(f.net, "here:1"), frame, sizeof(frame) - 1);
+		fake_host_run(&f.host);
+	}
+	for (const char *at = buf_cstr(&f.host.log); (at = strstr(at, "frame_corrupt")); at++)
+		lines++;
+	assert_int_equal(lines, PEER_LINES_PER_SECOND);
+	fake_host_clear_log(&f.host);
+	fake_host_advance_ms(&f.host, 1000);
+	fake_conn_raw(fake_net_dial(f.net, "here:1"), frame, sizeof(frame) - 1);
+	assert_true(fake_host_logged(&f.host, "warn lines_left_out count=30"));
+	assert_true(fake_host_logged(&f.host, "warn frame_corrupt"));
+	teardown(&f);
+}
+
 /* Requests, then a frame that is none, in one read: the transport ends and knows no burst_end. */
 static void a_burst_ends_with_its_connection(void **state)
 {
@@ -148,6 +171,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_is_handled_and_answered_under_its_opaque),
 		cmocka_unit_test(a_corrupt_frame_closes_the_connection_without_an_answer),
+		cmocka_unit_test(peers_do_not_fill_the_log),
 		cmocka_unit_test(a_burst_ends_with_its_connection),
 		cmocka_unit_test(an_answer_that_nobody_waits_for_is_ignored),
 		cmocka_unit_test(connections_above_the_limit_are_refused_until_one_is_gone),
