@@ -93,6 +93,7 @@ void member_free(struct member *m)
 		topic_free(e->value);
 	map_free(&m->topics);
 	map_free(&m->shares);
+	free(m->assigned);
 	offset_file_close(&m->file);
 	balancer_free(&m->balance);
 	free((char *)(uintptr_t)m->config.group);
@@ -214,8 +215,7 @@ void member_stop(struct member *m, void (*drained)(struct member *m))
 	host->timer_stop(host, &m->lock);
 	for (uint32_t pos = 0; (e = map_next(&m->shares, &pos)) != NULL;)
 		share_end(e->value, !m->config.is_manual);
-	if (m->file != NULL)
-		offsets_save(m);
+	(void)offsets_save(m); /* it has logged */
 	m->drained = drained;
 	finish(m);
 }

@@ -1,8 +1,8 @@
 /*
  * A member of a consumer group: what push consumers and pullers have in common. Topics are
- * subscribed; queues of each are shared out (rebalance.c); each queue that is ours is a share, which
- * finds where to begin (start_offset.c), pulls (pull.c) and commits (offsets.c). What becomes of the
- * messages is the service's (ops). All [core].
+ * subscribed; queues of each are shared out (rebalance.c); each queue that is ours is a share,
+ * which finds where to begin (start_offset.c), pulls (pull.c) and commits (offsets.c). What becomes
+ * of the messages is the service's (ops). All [core].
  *
  *   1. A share is in member.shares from its making to its end; share_end() is its only end.
  *   2. At most one pull of a share is under way.
@@ -68,7 +68,9 @@ struct member {
 	struct list asks; /* struct member_ask: commits, unlocks */
 	int64_t version;  /* of the newest subscription */
 	uint64_t locks_asked_ns;
-	bool is_running, is_assigned; /* is_assigned: queues are given by the caller */
+	struct mosaic_queue *assigned; /* exactly these; NULL: shared out in the group */
+	uint32_t n_assigned;
+	bool is_running;
 	void (*drained)(struct member *m); /* member_stop */
 };
 
@@ -112,8 +114,8 @@ void member_unsubscribe(struct member *m, const char *topic);
 void member_start(struct member *m);
 /* Nothing is pulled and no queue taken from now on. */
 void member_quiet(struct member *m);
-/* Behind member_quiet: what is still out finds no queue when it comes back. Commits, unlocks, leaves
- * the group; then, maybe inside, drained(). */
+/* Behind member_quiet: what is still out finds no queue when it comes back. Commits, unlocks,
+ * leaves the group; then, maybe inside, drained(). */
 void member_stop(struct member *m, void (*drained)(struct member *m));
 /* NULL: it is not ours. */
 struct share *member_share(struct member *m, const char *topic, const char *broker, int32_t id);
@@ -128,6 +130,7 @@ struct member_ask {
 	struct ask ask;
 	char *key; /* of the share, or NULL */
 	int64_t offset;
+	void *data; /* the maker's */
 	struct buf body;
 	void (*done)(struct member_ask *a); /* may be NULL; it is freed behind it */
 };
@@ -171,8 +174,12 @@ void pull_next(struct share *s); /* when there is room and nothing is under way 
 /* What is new goes to the broker or into the file. offsets_make: the request that does it, not yet
  * sent; NULL when there is nothing to ask. */
 void offsets_commit(struct share *s);
+void offsets_committed(struct member_ask *a); /* its done(): sees to it that it is tried again */
+struct member_ask *offsets_make_one(struct member *m, const struct broker *b, const char *key,
+				    int64_t offset);
 struct member_ask *offsets_make(struct share *s);
-void offsets_save(struct member *m); /* the file */
+void offsets_put(struct member *m, const char *key, int64_t offset); /* into the file */
+int offsets_save(struct member *m); /* the file; 0 when there is none */
 void offsets_tick(struct mosaic_timer *timer);
 
 /* ---- lock.c ---- */

@@ -22,7 +22,7 @@ static void fill(struct ask *ask, struct header_writer *w)
 	header_put(w, "bname", broker);
 }
 
-static void committed(struct member_ask *a)
+void offsets_committed(struct member_ask *a)
 {
 	struct share *s = map_get(&a->member->shares, slice_str(a->key));
 
@@ -33,6 +33,20 @@ static void committed(struct member_ask *a)
 		 a->ask.status != 0 ? a->ask.status : (int)a->ask.response->code);
 	if (s != NULL && s->told == a->offset)
 		s->told = -1; /* with the next tick */
+}
+
+struct member_ask *offsets_make_one(struct member *m, const struct broker *b, const char *key,
+				    int64_t offset)
+{
+	struct member_ask *a = member_ask_make(m, b, key);
+
+	a->ask.code = REQ_UPDATE_CONSUMER_OFFSET;
+	a->ask.room = HEADER_FIELD_ROOM(13, strlen(m->config.group)) +
+		      HEADER_FIELD_ROOM(32, strlen(key)) + HEADER_FIELD_ROOM(12, 20) + 64;
+	a->ask.fill = fill;
+	a->offset = offset;
+	a->done = offsets_committed;
+	return a;
 }
 
 struct member_ask *offsets_make(struct share *s)
@@ -46,14 +60,7 @@ struct member_ask *offsets_make(struct share *s)
 		offset_file_put(m->file, s->key, s->told);
 		return NULL;
 	}
-	struct member_ask *a = member_ask_make(m, s->broker, s->key);
-	a->ask.code = REQ_UPDATE_CONSUMER_OFFSET;
-	a->ask.room = HEADER_FIELD_ROOM(13, strlen(m->config.group)) +
-		      HEADER_FIELD_ROOM(32, strlen(s->key)) + HEADER_FIELD_ROOM(12, 20) + 64;
-	a->ask.fill = fill;
-	a->offset = s->told;
-	a->done = committed;
-	return a;
+	return offsets_make_one(m, s->broker, s->key, s->told);
 }
 
 void offsets_commit(struct share *s)
@@ -64,14 +71,21 @@ void offsets_commit(struct share *s)
 		member_ask_send(a);
 }
 
-void offsets_save(struct member *m)
+void offsets_put(struct member *m, const char *key, int64_t offset)
+{
+	offset_file_put(m->file, key, offset);
+}
+
+int offsets_save(struct member *m)
 {
 	struct mosaic_error error = ERR_INIT;
 	char text[600];
 
-	if (m->file != NULL && offset_file_write(m->file, &error) != 0)
-		LOG_ERROR(m->engine->host, "offsets_not_written", "group=%s why=%s",
-			  m->config.group, host_log_quote(text, sizeof(text), error.text));
+	if (m->file == NULL || offset_file_write(m->file, &error) == 0)
+		return 0;
+	LOG_ERROR(m->engine->host, "offsets_not_written", "group=%s why=%s",
+		  m->config.group, host_log_quote(text, sizeof(text), error.text));
+	return error.code;
 }
 
 void offsets_tick(struct mosaic_timer *timer)
@@ -81,6 +95,6 @@ void offsets_tick(struct mosaic_timer *timer)
 
 	for (uint32_t pos = 0; !m->config.is_manual && (e = map_next(&m->shares, &pos)) != NULL;)
 		offsets_commit(e->value);
-	offsets_save(m); /* what fails is tried again with the next tick */
+	(void)offsets_save(m); /* what fails is tried again with the next tick */
 	m->engine->host->timer_start(m->engine->host, &m->commit, m->config.commit_ns);
 }

@@ -3,9 +3,9 @@
  * added to the process queue -> ready() -> pull_next.
  *
  * Failure modes: the queue is full: pulled again when it is not (share_settled); the broker cannot
- * be reached: its other addresses in turn, so a slave is read while the master is gone, and what the
- * answers suggest after that; a code that says no: again after a second, then every 3 s; the offset
- * is outside of the queue: what is cached is dropped and the broker's offset taken.
+ * be reached: its other addresses in turn, so a slave is read while the master is gone, and what
+ * the answers suggest after that; a code that says no: again after a second, then every 3 s; the
+ * offset is outside of the queue: what is cached is dropped and the broker's offset taken.
  */
 #include "base/err.h"
 #include "consumer/member.h"

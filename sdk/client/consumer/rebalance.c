@@ -167,6 +167,25 @@ static void fill(struct ask *ask, struct header_writer *w)
 	header_put_str(w, "consumerGroup", t->member->config.group);
 }
 
+static void apply_assigned(struct member_topic *t, const struct route *r)
+{
+	const struct member *m = t->member;
+	struct route_queue *ours = mem_alloc((r->n_reads + 1) * sizeof(*ours));
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n_reads; i++)
+		for (uint32_t j = 0; j < m->n_assigned; j++) {
+			const struct mosaic_queue *q = &m->assigned[j];
+			if (q->id == r->reads[i].id && strcmp(q->topic, t->sub->topic) == 0 &&
+			    strcmp(q->broker, r->reads[i].broker->name) == 0) {
+				ours[n++] = r->reads[i];
+				break;
+			}
+		}
+	rebalance_apply(t->member, t->sub, ours, n);
+	free(ours);
+}
+
 static void routed(struct route_wait *wait, struct route *r, int status, const char *why)
 {
 	struct member_topic *t = wait->data;
@@ -177,6 +196,11 @@ static void routed(struct route_wait *wait, struct route *r, int status, const c
 		return;
 	if (status != 0) {
 		end(t, false);
+		return;
+	}
+	if (m->assigned != NULL) {
+		apply_assigned(t, r);
+		end(t, true);
 		return;
 	}
 	if (m->config.is_broadcast) {
@@ -204,7 +228,7 @@ void rebalance_topic(struct member_topic *t)
 {
 	const struct mosaic_host *host = t->member->engine->host;
 
-	if (t->member->is_assigned || !t->member->is_running)
+	if (!t->member->is_running)
 		return;
 	if (t->is_busy) {
 		t->is_due = true;

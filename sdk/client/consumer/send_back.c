@@ -1,6 +1,6 @@
 /*
- * CONSUMER_SEND_MSG_BACK: the broker makes a copy of the message in the retry topic or the DLQ of the
- * group, so the original counts as consumed. The item stays out until the broker has said so.
+ * CONSUMER_SEND_MSG_BACK: the broker makes a copy of the message in the retry topic or the DLQ of
+ * the group, so the original counts as consumed. The item stays out until the broker has said so.
  */
 #include "base/err.h"
 #include "base/mem.h"

@@ -40,8 +40,9 @@ enum mosaic_expression { MOSAIC_TAGS = 0, MOSAIC_SQL92 = 1 };
 /*
  * Runs on a listener thread of the consumer; may block and may call anything but the stop and
  * destroy of its own consumer. messages live during the call. Orderly: one call at a time per
- * queue, in order. *consumed, preset to count: how many from the first on are consumed, when the
- * rest is not.
+ * queue, in order. The result is for all messages of the call, unless *consumed, preset to count,
+ * is set lower: so many from the first on are consumed, the rest is to come later. A body that
+ * cannot be decompressed is given as it is stored.
  */
 typedef int32_t (*mosaic_listener)(void *data, const struct mosaic_received *messages,
 				   uint32_t count, uint32_t *consumed);
@@ -70,7 +71,9 @@ struct mosaic_consumer_options {
 	uint32_t consume_timeout_ms; /* concurrent: 15 min, then the message is sent back */
 	uint32_t commit_ms;          /* of offsets: 5000 */
 	const char *balance; /* plugin that shares out queues: "lb-roundrobin", as Java's */
-	const char *offset_dir; /* broadcasting: where offsets are kept; "~/.mosaic_offsets" */
+	/* Broadcasting: folder of the file with offsets, GROUP.json; "~/.mosaic_offsets". Two
+	 * members of a group on one machine need two folders. */
+	const char *offset_dir;
 	uint32_t use_pop;       /* 1: consume by pop, so that a queue is shared by many members */
 	uint32_t trace;
 	mosaic_consume_hook hook;
@@ -93,9 +96,11 @@ MOSAIC_EXPORT int32_t mosaic_consumer_start(struct mosaic_consumer *consumer,
 MOSAIC_EXPORT void mosaic_consumer_suspend(struct mosaic_consumer *consumer);
 MOSAIC_EXPORT void mosaic_consumer_resume(struct mosaic_consumer *consumer);
 /* [blocks] Waits up to timeout_ms for the listener calls under way, commits offsets, unlocks
- * queues, unregisters. What was not consumed comes to another member. */
+ * queues, unregisters. What was not consumed comes to another member. A consumer is not started
+ * again. The client's stop does this with 10 s. */
 MOSAIC_EXPORT void mosaic_consumer_stop(struct mosaic_consumer *consumer, uint32_t timeout_ms);
-/* [blocks] NULL is fine. */
+/* [blocks] mosaic_consumer_stop(0) where that was not done; then waits for the listener calls that
+ * still run. NULL is fine. */
 MOSAIC_EXPORT void mosaic_consumer_destroy(struct mosaic_consumer **consumer);
 
 /* ---- pull ---- */
@@ -120,7 +125,8 @@ struct mosaic_puller_options {
 MOSAIC_EXPORT int32_t mosaic_puller_create(struct mosaic_client *client,
 					   const struct mosaic_puller_options *options,
 					   struct mosaic_puller **out, struct mosaic_error *error);
-/* Either subscribe (queues are shared out in the group) or assign (exactly these), not both. */
+/* Either subscribe (queues are shared out in the group) or assign (exactly these), not both. Before
+ * and after start; assign again replaces the queues. */
 MOSAIC_EXPORT int32_t mosaic_puller_subscribe(struct mosaic_puller *puller, const char *topic,
 					      uint32_t kind, const char *expression,
 					      struct mosaic_error *error);
@@ -130,7 +136,8 @@ MOSAIC_EXPORT int32_t mosaic_puller_assign(struct mosaic_puller *puller,
 MOSAIC_EXPORT int32_t mosaic_puller_start(struct mosaic_puller *puller, struct mosaic_error *error);
 /*
  * [blocks] up to timeout_ms. *messages, *count: what came, 0 when nothing did; lent until the next
- * poll, stop or destroy of this puller. One thread polls at a time.
+ * poll or destroy of this puller. One thread polls at a time. The next poll, a commit or the stop
+ * takes them as consumed. MOSAIC_E_CLOSED: stopped or not started.
  */
 MOSAIC_EXPORT int32_t mosaic_puller_poll(struct mosaic_puller *puller, uint32_t timeout_ms,
 					 const struct mosaic_received **messages, uint32_t *count);
@@ -140,7 +147,8 @@ MOSAIC_EXPORT int32_t mosaic_puller_commit(struct mosaic_puller *puller,
 MOSAIC_EXPORT int32_t mosaic_puller_commit_offset(struct mosaic_puller *puller,
 						  const struct mosaic_queue *queue, int64_t offset,
 						  struct mosaic_error *error);
-/* The next poll of this queue begins there; drops what is cached. */
+/* The next poll of this queue begins there; drops what is cached. MOSAIC_E_NOTFOUND: not ours now,
+ * or not yet: see mosaic_puller_assignment. */
 MOSAIC_EXPORT int32_t mosaic_puller_seek(struct mosaic_puller *puller,
 					 const struct mosaic_queue *queue, int64_t offset);
 MOSAIC_EXPORT int32_t mosaic_puller_pause(struct mosaic_puller *puller,
@@ -148,7 +156,9 @@ MOSAIC_EXPORT int32_t mosaic_puller_pause(struct mosaic_puller *puller,
 /* Those that this member has now. *count in: room, out: how many. */
 MOSAIC_EXPORT int32_t mosaic_puller_assignment(struct mosaic_puller *puller,
 					       struct mosaic_queue *queues, uint32_t *count);
+/* [blocks] Ends a poll, commits unless is_manual, unregisters. */
 MOSAIC_EXPORT void mosaic_puller_stop(struct mosaic_puller *puller);
+/* [blocks] NULL is fine. */
 MOSAIC_EXPORT void mosaic_puller_destroy(struct mosaic_puller **puller);
 
 /* [blocks] Offsets of a queue, asked of its broker. at_ms: first message stored at or after. */
@@ -161,7 +171,8 @@ MOSAIC_EXPORT int32_t mosaic_client_max_offset(struct mosaic_client *client,
 MOSAIC_EXPORT int32_t mosaic_client_offset_at(struct mosaic_client *client,
 					      const struct mosaic_queue *queue, int64_t at_ms,
 					      int64_t *offset, struct mosaic_error *error);
-/* MOSAIC_E_NOTFOUND: the group has none yet. */
+/* MOSAIC_E_NOTFOUND: the group has none yet (brokers say 0 while a queue still has its first
+ * message in memory). */
 MOSAIC_EXPORT int32_t mosaic_client_committed(struct mosaic_client *client, const char *group,
 					      const struct mosaic_queue *queue, int64_t *offset,
 					      struct mosaic_error *error);
