@@ -105,21 +105,54 @@ static inline uint32_t sink_wait(struct sink *s, uint32_t n)
 	return n;
 }
 
-/* How many different bodies. */
-static inline uint32_t sink_distinct(struct sink *s)
+static inline uint32_t sink_count(struct sink *s)
 {
-	uint32_t n = 0;
-
 	pthread_mutex_lock(&s->lock);
-	for (uint32_t i = 0; i < s->count; i++) {
-		uint32_t j = 0;
-		while (j < i && strcmp(s->got[j].body, s->got[i].body) != 0)
-			j++;
-		n += j == i;
-	}
+	uint32_t n = s->count;
 	pthread_mutex_unlock(&s->lock);
 	return n;
 }
+
+/* How many different numbers below SINK_MAX came to the sinks as bodies. */
+static inline uint32_t sinks_distinct(struct sink *s, uint32_t n_sinks)
+{
+	bool *seen = calloc(SINK_MAX, sizeof(*seen));
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < n_sinks; i++) {
+		pthread_mutex_lock(&s[i].lock);
+		for (uint32_t j = 0; j < s[i].count; j++) {
+			int number = atoi(s[i].got[j].body);
+			n += !seen[number];
+			seen[number] = true;
+		}
+		pthread_mutex_unlock(&s[i].lock);
+	}
+	free(seen);
+	return n;
+}
+
+static inline uint32_t sink_distinct(struct sink *s)
+{
+	return sinks_distinct(s, 1);
+}
+
+static inline void pause_ms(uint32_t ms)
+{
+	struct timespec t = { .tv_nsec = (long)ms * 1000000 };
+	nanosleep(&t, NULL);
+}
+
+/* Until condition, which is looked at often; fails the test when it never comes true. */
+#define AWAIT(condition)                                                                          \
+	do {                                                                                      \
+		uint64_t until_ = now_ns() + LONG_MS * UINT64_C(1000000);                         \
+		while (!(condition)) {                                                            \
+			if (now_ns() > until_)                                                    \
+				fail_msg("never: %s", #condition);                                \
+			pause_ms(5);                                                              \
+		}                                                                                 \
+	} while (0)
 
 struct rig {
 	struct child child;

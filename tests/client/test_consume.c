@@ -64,40 +64,48 @@ static void a_restarted_consumer_goes_on_where_it_stopped(void **state)
 	sink_fini(&sink);
 }
 
-static void two_members_share_the_queues(void **state)
+/* Sends until the sink has more than it had. */
+static int send_until(struct rig *r, const char *topic, int n, struct sink *sink)
+{
+	uint32_t before = sink_count(sink);
+
+	AWAIT((rig_send(r, topic, n, n + 4, NULL, NULL), n += 4, sink_count(sink) > before));
+	return n;
+}
+
+static void members_share_the_queues_through_joins_and_leaves(void **state)
 {
 	struct rig r;
-	struct sink sinks[2];
+	struct sink *sinks = calloc(2, sizeof(*sinks));
 	(void)state;
 	sink_init(&sinks[0]);
 	sink_init(&sinks[1]);
 	rig_init(&r, "");
-	rig_send(&r, "Shared", 0, 1, NULL, NULL);
 	struct mosaic_client *other = rig_client(&r);
 	struct mosaic_consumer_options o[2] = { rig_options("G", &sinks[0]),
 						rig_options("G", &sinks[1]) };
+	rig_send(&r, "Shared", 0, 1, NULL, NULL);
 	struct mosaic_consumer *a = rig_consumer(r.client, &o[0], "Shared", NULL);
-	assert_int_equal(sink_wait(&sinks[0], 1), 1);
+	int n = send_until(&r, "Shared", 1, &sinks[0]);
 	struct mosaic_consumer *b = rig_consumer(other, &o[1], "Shared", NULL);
-	int n = 1;
-	while (sinks[1].count == 0 && n < 2000) /* until the second has queues */
-		rig_send(&r, "Shared", n, n + 1, NULL, NULL), n++;
-	uint32_t before = sinks[0].count;
+	n = send_until(&r, "Shared", n, &sinks[1]);
+	AWAIT(sinks_distinct(sinks, 2) == (uint32_t)n);
+	/* Both are settled now: each message comes to one of them, once. */
+	uint32_t before = sink_count(&sinks[0]) + sink_count(&sinks[1]);
 	rig_send(&r, "Shared", n, n + 40, NULL, NULL);
 	n += 40;
-	sink_wait(&sinks[0], before + 20);
-	assert_true(sinks[1].count > 0);
-	mosaic_consumer_stop(b, LONG_MS); /* the first one gets its queues back */
-	rig_send(&r, "Shared", n, n + 8, NULL, NULL);
-	n += 8;
-	uint32_t all = sinks[1].count;
-	assert_true(sink_wait(&sinks[0], (uint32_t)n - all) >= (uint32_t)n - all);
+	AWAIT(sinks_distinct(sinks, 2) == (uint32_t)n);
+	assert_int_equal(sink_count(&sinks[0]) + sink_count(&sinks[1]), before + 40);
+	mosaic_consumer_destroy(&b); /* the first one gets its queues back */
+	rig_send(&r, "Shared", n, n + 40, NULL, NULL);
+	n += 40;
+	AWAIT(sinks_distinct(sinks, 2) == (uint32_t)n);
 	mosaic_consumer_destroy(&a);
-	mosaic_consumer_destroy(&b);
 	mosaic_client_destroy(&other);
 	rig_fini(&r);
 	sink_fini(&sinks[0]);
 	sink_fini(&sinks[1]);
+	free(sinks);
 }
 
 int main(void)
@@ -106,7 +114,7 @@ int main(void)
 		cmocka_unit_test(messages_reach_the_listener_with_their_properties),
 		cmocka_unit_test(only_subscribed_tags_come),
 		cmocka_unit_test(a_restarted_consumer_goes_on_where_it_stopped),
-		cmocka_unit_test(two_members_share_the_queues),
+		cmocka_unit_test(members_share_the_queues_through_joins_and_leaves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
