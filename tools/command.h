@@ -14,6 +14,7 @@ struct command {
 	const char *summary;
 };
 
+int cmd_admin(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_consume(int argc, char **argv);
 int cmd_plugins(int argc, char **argv);

@@ -15,6 +15,7 @@ static const struct command commands[] = {
 	{ "plugins", cmd_plugins, "list and describe plugins, print the configuration's schema" },
 	{ "produce", cmd_produce, "send messages" },
 	{ "consume", cmd_consume, "receive messages" },
+	{ "admin", cmd_admin, "look at a cluster and change it: topics, groups, offsets" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "print this, or the help of a command" },
 };
