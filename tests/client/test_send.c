@@ -1,8 +1,8 @@
 /*
  * Sending, against a real broker: a `mosaic` of its own for each test, or, with
  * MOSAIC_CLIENT_NAMESRV and MOSAIC_CLIENT_BROKER (ports on this machine) in the environment, one
- * that runs already: tests/interop gives it Apache's. MOSAIC_CLIENT_CAN says what the latter can do that ours cannot
- * yet: "transaction timer recall reply".
+ * that runs already: tests/interop gives it Apache's. MOSAIC_CLIENT_CAN says what the latter can do
+ * that ours cannot yet: "transaction timer recall reply".
  */
 #include "robust.h"
 #include "wire/message.h"
