@@ -127,6 +127,13 @@ static void put_life(const struct broker *b, struct json_writer *w, int64_t earl
 	put_text(w, "remainHowManyDataToFlush", "%" PRIu64 " B",
 		 b->log->end > b->log->durable ? b->log->end - b->log->durable : 0);
 	put_number(w, "earliestMessageTimeStamp", earliest_ms);
+	if (b->log->retention.used_percent > 0) { /* both lie on the same disk */
+		double used = b->log->retention.used_percent / 100.0;
+		put_text(w, "commitLogDiskRatio", "%.2f", used);
+		put_text(w, "consumeQueueDiskRatio", "%.2f", used);
+	}
+	put_number(w, "mosaicSegmentsDeleted", (int64_t)b->log->retention.stats.segments);
+	put_number(w, "mosaicBytesDeleted", (int64_t)b->log->retention.stats.bytes);
 }
 
 static void answer_runtime_info(struct broker *b, const struct ticket *to, int64_t earliest_ms)
@@ -436,4 +443,21 @@ void admin_on_query_queue(void *broker, struct request *req)
 		return;
 	a->read.req.status = rc;
 	units_read(&a->read.req);
+}
+
+/* ---- 306, 329 --------------------------------------------------------------------------- */
+
+/* Queues follow the log by themselves. */
+void admin_on_clean_queues(void *broker, struct request *req)
+{
+	(void)broker;
+	reply_code(&req->ticket, RES_SUCCESS);
+}
+
+void admin_on_delete_expired(void *broker, struct request *req)
+{
+	struct broker *b = broker;
+
+	retention_now(&b->log->retention);
+	reply_code(&req->ticket, RES_SUCCESS);
 }

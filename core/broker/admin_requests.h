@@ -16,6 +16,8 @@ void admin_on_who_consumes(void *broker, struct request *req);    /* 300 */
 void admin_on_topics_of_group(void *broker, struct request *req); /* 343 */
 void admin_on_stats_item(void *broker, struct request *req);      /* 315 */
 void admin_on_query_queue(void *broker, struct request *req);     /* 321 */
+void admin_on_clean_queues(void *broker, struct request *req);    /* 306 */
+void admin_on_delete_expired(void *broker, struct request *req);  /* 329 */
 
 /* progress_requests.c: answers that read records first */
 void admin_on_topic_stats(void *broker, struct request *req);   /* 202 */

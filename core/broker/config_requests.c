@@ -173,6 +173,57 @@ static void get_flush(const struct broker *b, struct buf *out)
 	buf_append_str(out, b->log->config.flush_gates ? "SYNC_FLUSH" : "ASYNC_FLUSH");
 }
 
+/* What is deleted, in RocketMQ's units. */
+#define RETENTION_PROPERTY(member, unit, min, max)                                                \
+	static void get_##member(const struct broker *b, struct buf *out)                         \
+	{                                                                                         \
+		buf_append_i64(out, (int64_t)b->log->retention.config.member / (unit));           \
+	}                                                                                         \
+	static int set_##member(struct broker *b, struct mosaic_slice value)                      \
+	{                                                                                         \
+		int64_t n;                                                                        \
+		if (take_i64(value, min, max, &n) != 0)                                           \
+			return MOSAIC_E_INVAL;                                                    \
+		b->log->retention.config.member = n * (unit);                                     \
+		return 0;                                                                         \
+	}
+
+RETENTION_PROPERTY(time_ms, INT64_C(3600000), 0, 1000000)
+RETENTION_PROPERTY(pause_ns, INT64_C(1000000), 0, 3600000)
+RETENTION_PROPERTY(clean_percent, INT64_C(1), 0, 99)
+RETENTION_PROPERTY(force_percent, INT64_C(1), 0, 99)
+RETENTION_PROPERTY(stop_percent, INT64_C(1), 0, 99)
+
+static void get_hours(const struct broker *b, struct buf *out)
+{
+	const char *between = "";
+
+	for (uint32_t hour = 0; hour < 24; hour++) {
+		if ((b->log->retention.config.hours >> hour & 1) == 0)
+			continue;
+		buf_printf(out, "%s%02u", between, hour);
+		between = ";";
+	}
+}
+
+static int set_hours(struct broker *b, struct mosaic_slice value)
+{
+	uint32_t hours = 0;
+
+	while (value.len > 0) {
+		const uint8_t *end = memchr(value.ptr, ';', value.len);
+		size_t len = end ? (size_t)(end - value.ptr) : value.len;
+		int64_t hour;
+		if (take_i64(slice(value.ptr, len), 0, 23, &hour) != 0)
+			return MOSAIC_E_INVAL;
+		hours |= 1u << hour;
+		len += end != NULL;
+		value = slice(value.ptr + len, value.len - len);
+	}
+	b->log->retention.config.hours = hours;
+	return 0;
+}
+
 /* Sorted by name, as they are written. */
 static const struct property properties[] = {
 	{ "autoCreateSubscriptionGroup", get_auto_create_group, set_auto_create_group },
@@ -184,6 +235,12 @@ static const struct property properties[] = {
 	{ "brokerPermission", get_permission, set_permission },
 	{ "brokerRole", get_role, NULL },
 	{ "defaultTopicQueueNums", get_queues, set_queues },
+	{ "deleteCommitLogFilesInterval", get_pause_ns, set_pause_ns },
+	{ "deleteWhen", get_hours, set_hours },
+	{ "diskMaxUsedSpaceRatio", get_clean_percent, set_clean_percent },
+	{ "diskSpaceCleanForciblyRatio", get_force_percent, set_force_percent },
+	{ "diskSpaceWarningLevelRatio", get_stop_percent, set_stop_percent },
+	{ "fileReservedTime", get_time_ms, set_time_ms },
 	{ "flushDiskType", get_flush, NULL },
 	{ "listenPort", get_port, NULL },
 	{ "maxMessageSize", get_max_message, set_max_message },

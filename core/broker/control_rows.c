@@ -51,6 +51,8 @@ const struct request_row control_rows[] = {
 	{ REQ_INVOKE_BROKER_TO_RESET_OFFSET, admin_on_reset_offset },
 	{ REQ_VIEW_BROKER_STATS_DATA, admin_on_stats_item },
 	{ REQ_QUERY_CONSUME_QUEUE, admin_on_query_queue },
+	{ REQ_CLEAN_EXPIRED_CONSUMEQUEUE, admin_on_clean_queues },
+	{ REQ_DELETE_EXPIRED_COMMITLOG, admin_on_delete_expired },
 	{ REQ_GET_CONSUMER_RUNNING_INFO, admin_on_consumer_running_info },
 };
 const uint32_t control_n_rows = ARRAY_LEN(control_rows);

@@ -273,6 +273,11 @@ static void settle(struct schedule *s)
 		docs_dirty(s->broker->docs, DOC_DELAY_OFFSETS);
 }
 
+int64_t schedule_safe(const struct schedule *s, int32_t level)
+{
+	return s->levels[level - 1].safe;
+}
+
 void schedule_save(struct schedule *s, struct buf *out)
 {
 	struct json_writer w;

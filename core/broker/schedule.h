@@ -21,6 +21,8 @@ void schedule_destroy(struct schedule *s);
 void schedule_arrived(struct schedule *s, const struct queue *queue);
 /* Milliseconds of a level (1..DELAY_LEVELS; above is cut to the last). */
 int64_t schedule_delay_ms(int32_t level);
+/* Everything of a level (1..DELAY_LEVELS) below is delivered, for good. */
+int64_t schedule_safe(const struct schedule *s, int32_t level);
 /* Only what the log's durable bytes cover; marks the document dirty again when there is more. */
 void schedule_save(struct schedule *s, struct buf *out);
 int schedule_load(struct schedule *s, struct mosaic_slice text, struct mosaic_error *err);

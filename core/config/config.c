@@ -195,6 +195,7 @@ static void free_broker(struct config_broker *b)
 		plugin_instance_free(load_place(b, i));
 	value_free(config_broker_table.options, config_broker_table.n, b);
 	value_free(config_transport.options, config_transport.n, b);
+	value_free(config_retention_table.options, config_retention_table.n, &b->retention);
 }
 
 void config_free(struct config **config)

@@ -28,6 +28,14 @@ struct config_namesrv {
 	struct plugin_instance transport;
 };
 
+struct config_retention {
+	uint64_t time_ns, size_bytes, interval_ns, pause_ns;
+	const char *at; /* as written */
+	uint32_t hours; /* the same, bit h for hour h */
+	int64_t disk_clean, disk_force, disk_stop; /* percent; 0: off */
+	uint8_t keep_unconsumed;
+};
+
 struct config_broker {
 	const char *cluster, *name;
 	uint32_t is_slave; /* role: 0 master, 1 slave */
@@ -45,6 +53,7 @@ struct config_broker {
 	int64_t topic_queues, permission;
 	int64_t max_topics, max_groups, max_held_pulls, max_parked_sends;
 	uint64_t max_parked_bytes;
+	struct config_retention retention;
 	/* flush may be empty (a store that cannot sync), replication too */
 	struct plugin_instance transport, store, flush, replication, balance;
 };

@@ -232,6 +232,9 @@ static json_t *broker_schema(struct plugins *plugins)
 									       : NULL,
 						slot->summary));
 	}
+	json_object_set_new(properties, "retention",
+			    closed_object(table_properties(config_retention_table.options,
+							   config_retention_table.n)));
 	return closed_object(properties);
 }
 

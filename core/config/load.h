@@ -41,6 +41,9 @@ void load_pass_listen(struct plugin_instance *transport, const char *listen);
 
 /* One broker; object NULL: all defaults. The NameServer's section has been read. */
 void load_broker(struct load *l, struct config_broker *b, const json_t *object, const char *path);
+/* Its section "retention"; object NULL: all defaults. */
+void load_retention(struct load *l, struct config_retention *r, const json_t *object,
+		    const char *path);
 /* What must hold between the brokers of a process. */
 void load_check_brokers(struct load *l);
 

@@ -180,6 +180,8 @@ void load_broker(struct load *l, struct config_broker *b, const json_t *object,
 	load_defaults(&config_broker_table, b);
 	if (object)
 		load_table(l, &config_broker_table, b, object, path);
+	load_retention(l, &b->retention, object ? json_object_get(object, "retention") : NULL,
+		       path);
 	load_slots(l, b, object, path);
 	load_listen(l, b, object, path);
 	find_address(l, b, path);

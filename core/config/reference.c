@@ -157,6 +157,7 @@ void describe_reference(struct plugins *plugins, struct buf *out)
 	print_section("log", &config_log, out);
 	print_section("namesrv", &config_namesrv_table, out);
 	print_section("broker, and each of brokers", &config_broker_table, out);
+	print_section("broker.retention", &config_retention_table, out);
 	for (uint32_t i = 0; i < config_n_slots; i++)
 		print_chapter(plugins, &config_slots[i], out);
 }

@@ -3,6 +3,7 @@
 #define TOP(m) offsetof(struct config, m)
 #define NS(m) offsetof(struct config_namesrv, m)
 #define BR(m) offsetof(struct config_broker, m)
+#define RE(m) offsetof(struct config_retention, m)
 #define TABLE(a) { (a), ARRAY_LEN(a) }
 
 static const struct mosaic_option top[] = {
@@ -84,6 +85,35 @@ static const struct mosaic_option broker[] = {
 	{ "replication", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
 	  "Plugin that copies the log to other nodes" },
 	{ "balance", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that selects queues" },
+	{ "retention", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
+	  "What of the log is deleted, and when" },
+};
+
+static const struct mosaic_option retention[] = {
+	{ "time", MOSAIC_T_DURATION, 0, RE(time_ns), "72h", "0s", NULL, NULL,
+	  "A segment that was last written so long ago is deleted, at the hours of \"at\" "
+	  "(fileReservedTime); 0: not for its age" },
+	{ "at", MOSAIC_T_STRING, 0, RE(at), "04", NULL, NULL, NULL,
+	  "Hours of the day, local time, as \"04\" or \"02;14\" (deleteWhen); \"*\": at any time" },
+	{ "size", MOSAIC_T_SIZE, 0, RE(size_bytes), "0", NULL, NULL, NULL,
+	  "When the commit log is larger, its oldest segments are deleted, however young; 0: no "
+	  "limit" },
+	{ "diskClean", MOSAIC_T_INT, 0, RE(disk_clean), "75", "0", "99", NULL,
+	  "When the disk is fuller (percent), what is old enough is deleted at any hour "
+	  "(diskMaxUsedSpaceRatio); 0: off" },
+	{ "diskForce", MOSAIC_T_INT, 0, RE(disk_force), "85", "0", "99", NULL,
+	  "When it is fuller than this, the oldest segments are deleted, however young "
+	  "(diskSpaceCleanForciblyRatio); 0: off" },
+	{ "diskStop", MOSAIC_T_INT, 0, RE(disk_stop), "90", "0", "99", NULL,
+	  "When it is fuller than this, messages are refused too, until it is not "
+	  "(diskSpaceWarningLevelRatio); 0: off" },
+	{ "keepUnconsumed", MOSAIC_T_BOOL, 0, RE(keep_unconsumed), "false", NULL, NULL, NULL,
+	  "A segment stays as long as a group that has committed offsets of a topic has not "
+	  "consumed the topic's messages in it, whatever else says that it goes" },
+	{ "interval", MOSAIC_T_DURATION, 0, RE(interval_ns), "10s", "100ms", "1h", NULL,
+	  "How often is looked (cleanResourceInterval); first after six of them" },
+	{ "pause", MOSAIC_T_DURATION, 0, RE(pause_ns), "100ms", "0ms", "1h", NULL,
+	  "Between two segments (deleteCommitLogFilesInterval)" },
 };
 
 static const struct mosaic_option transport[] = {
@@ -97,6 +127,7 @@ const struct config_table config_log = TABLE(log_options);
 const struct config_table config_namesrv_table = TABLE(namesrv);
 const struct config_table config_broker_table = TABLE(broker);
 const struct config_table config_transport = TABLE(transport);
+const struct config_table config_retention_table = TABLE(retention);
 
 /* The store comes before flush: whether a flush plugin is needed depends on it. */
 const struct config_slot config_slots[] = {

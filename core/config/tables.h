@@ -22,6 +22,7 @@ struct config_slot {
 extern const struct config_table config_top, config_plugins, config_log;
 extern const struct config_table config_namesrv_table, config_broker_table;
 extern const struct config_table config_transport; /* keys of the core in a broker's transport */
+extern const struct config_table config_retention_table; /* a broker's retention */
 extern const struct config_slot config_slots[];
 extern const uint32_t config_n_slots;
 

@@ -79,6 +79,8 @@ int log_append(struct log *log, struct queue *queue, struct message *m, uint64_t
 	const struct mosaic_store_ops *ops = log->config.store_ops;
 	if (UNLIKELY(!log->is_open || log->is_broken))
 		return MOSAIC_E_FATAL;
+	if (UNLIKELY(log->retention.is_full))
+		return MOSAIC_E_NOSPACE;
 	uint32_t len = record_len(m);
 	if (UNLIKELY(len == 0 || len > log->config.max_record_bytes ||
 		     (uint64_t)len + RECORD_BLANK_BYTES > log->segment_bytes))

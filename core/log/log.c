@@ -25,6 +25,7 @@ struct log *log_create(const struct log_config *config)
 	gate_init(&log->gate, log->host, config->flush_ops && config->flush_gates,
 		  config->repl_ops && config->repl_gates,
 		  config->gate_timeout_ns ? config->gate_timeout_ns : GATE_TIMEOUT_NS);
+	retention_init(&log->retention, log, &config->retention);
 	return log;
 }
 
@@ -47,6 +48,7 @@ void log_destroy(struct log *log)
 		log->priv->dropped = q->next_dropped;
 		queue_destroy(q);
 	}
+	retention_fini(&log->retention);
 	gate_fini(&log->gate);
 	free(log->priv);
 	free(log);
@@ -91,6 +93,7 @@ int log_close(struct log *log, struct mosaic_req *req)
 		return MOSAIC_E_INVAL;
 	log->is_open = false;
 	log->priv->close_req = req;
+	retention_stop(&log->retention);
 	log_tell_room(log);
 	struct mosaic_req *step = &log->priv->step;
 	*step = (struct mosaic_req){ .done = flush_closed, .data = log };

@@ -9,7 +9,8 @@
  *   log_run_end    once per burst: tells flush and replication how far the log has grown
  *   log_watermark  a plugin has published: the gate releases a prefix
  *
- * Failure modes: no room (E_AGAIN: log_wait_room), disk full (E_NOSPACE: may end), a plugin failed
+ * Failure modes: no room (E_AGAIN: log_wait_room), disk full (E_NOSPACE: may end; also when
+ * retention.h says that it is too full), a plugin failed
  * (E_FATAL: the log is read-only and `why` says why), record too large (E_LIMIT). All [core].
  */
 #ifndef LOG_LOG_H
@@ -19,6 +20,7 @@
 #include "base/map.h"
 #include "log/gate.h"
 #include "log/queue.h"
+#include "log/retention.h"
 #include "wire/message.h"
 #include <mosaic/flush.h>
 #include <mosaic/replication.h>
@@ -38,6 +40,7 @@ struct log_config {
 	bool repl_gates; /* MOSAIC_REPLICATION_CAP_ACKABLE */
 	uint32_t max_record_bytes;
 	uint64_t gate_timeout_ns; /* 0: 5 s, RocketMQ's syncFlushTimeout */
+	struct retention_config retention;
 };
 
 struct log_stats {
@@ -62,6 +65,7 @@ struct log {
 	bool is_open, is_broken;
 	char why[512]; /* why it is broken */
 	struct log_stats stats;
+	struct retention retention;
 	/* A record of this queue became visible (long polls). Set by the owner before open. */
 	void (*arrived)(void *ctx, struct queue *queue, int64_t next_offset, int64_t tags_code,
 			const struct message *m);

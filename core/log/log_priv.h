@@ -38,6 +38,9 @@ int64_t record_peek_store_ms(const uint8_t *record);
 void log_tell_room(struct log *log);
 
 /* queue.c */
+/* The unit at `index`, which is in the stream: 0, MOSAIC_PENDING or an error. */
+NODISCARD int queue_unit_at(struct cursor *c, struct queue *q, int64_t index,
+			    struct queue_unit *unit);
 /* Moves *low up to the first index in [*low, *high) whose unit is not below phys_offset: 0,
  * MOSAIC_PENDING (call again with the same pointers) or an error. */
 NODISCARD int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t *low,

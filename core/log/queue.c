@@ -43,6 +43,8 @@ struct queue *log_queue(struct log *log, struct mosaic_slice topic, int32_t queu
 	q->topic_len = (uint32_t)topic.len;
 	q->queue_id = queue_id;
 	q->is_delay = slice_is(topic, DELAY_TOPIC);
+	q->wish = QUEUE_WISH_NONE;
+	q->min_phys = UINT64_MAX;
 	struct mosaic_stream_name name = { MOSAIC_CONSUME_QUEUE, queue_id, q->topic };
 	if (log->config.store_ops->stream_open(log->config.store, &name, &q->stream) < 0) {
 		queue_destroy(q);
@@ -141,7 +143,7 @@ void queue_unpin(struct queue *q, struct mosaic_read *read)
 
 /* ---- searching ---- */
 
-static int unit_get(struct cursor *c, struct queue *q, int64_t index, struct queue_unit *unit)
+int queue_unit_at(struct cursor *c, struct queue *q, int64_t index, struct queue_unit *unit)
 {
 	const uint8_t *bytes;
 	uint32_t len;
@@ -161,7 +163,7 @@ int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t
 	while (*low < *high) {
 		int64_t middle = *low + (*high - *low) / 2;
 		struct queue_unit unit;
-		int rc = unit_get(c, q, middle, &unit);
+		int rc = queue_unit_at(c, q, middle, &unit);
 		if (rc != 0)
 			return rc;
 		/* A hole, which a crash can leave, is at the end: nothing behind it counts. */
@@ -181,14 +183,16 @@ static int search_is_older(struct queue_search *s, int64_t index, bool *is_older
 {
 	struct queue *q = s->queue;
 	struct queue_unit unit;
-	int rc = unit_get(&s->units, q, index, &unit);
+	*is_older = true;
+	if (index < q->min_offset) /* deleted meanwhile */
+		return 0;
+	int rc = queue_unit_at(&s->units, q, index, &unit);
 	if (rc != 0)
 		return rc;
 	const uint8_t *record;
 	uint32_t len;
 	rc = cursor_get(&s->records, q->log->commit_log, unit.phys_offset, RECORD_PEEK_BYTES,
 			RECORD_PEEK_BYTES, &record, &len);
-	*is_older = true;
 	if (rc == MOSAIC_E_NOTFOUND)
 		return 0;
 	if (rc == 0 && len >= RECORD_PEEK_BYTES && unit.size != QUEUE_FILLER_SIZE) {

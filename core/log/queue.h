@@ -24,6 +24,13 @@ struct queue_unit {
 	int64_t tags_code;
 };
 
+/* What keeps records of a queue longer, or not so long; see retention.h. */
+struct queue_wish {
+	int64_t keep_ms;  /* own time of its topic, 0: the broker's */
+	int64_t consumed; /* all groups have consumed below; INT64_MAX: there is no group */
+};
+#define QUEUE_WISH_NONE ((struct queue_wish){ 0, INT64_MAX })
+
 struct queue {
 	struct log *log;
 	struct mosaic_stream *stream;
@@ -35,6 +42,8 @@ struct queue {
 	int64_t max_offset; /* next index to be assigned */
 	int64_t visible;    /* next index consumers may not see yet */
 	uint64_t max_phys;  /* end of the last record with a unit here */
+	uint64_t min_phys;  /* where the record at min_offset is, UINT64_MAX: not known */
+	struct queue_wish wish;
 	void *polls;        /* the broker's held pulls, NULL when none */
 	bool is_delay;      /* of SCHEDULE_TOPIC_XXXX: units carry the time they are due */
 	struct queue_recovery *recovery; /* while the log opens */

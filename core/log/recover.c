@@ -545,6 +545,7 @@ static void finish(struct recovery *r)
 	log->gate.ackable = log->end;
 	log->is_open = true;
 	checkpoint_start(c, !r->is_crash);
+	retention_start(&log->retention);
 	LOG_INFO(log->host, "log_open",
 		 "begin=%" PRIu64 " end=%" PRIu64 " queues=%u scanned=%" PRIu64
 		 " units_made=%" PRIu64,

@@ -9,11 +9,13 @@
 #include "node/broker_node.h"
 #include "base/err.h"
 #include "broker/control_rows.h"
+#include "broker/wishes.h"
 #include "wire/codes.h"
 #include "wire/frame.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define TRANSPORT(n) (&(n)->config.transport.plugin->ops.transport)
 #define STORE(n) (&(n)->config.store.plugin->ops.store)
@@ -89,6 +91,20 @@ static int create_instances(struct broker_node *n, struct mosaic_error *err)
 	return FLUSH(n)->create(n->flush_host, n->config.flush.options, &n->flush, err);
 }
 
+/* The broker is made after the log. */
+static void look_at_wishes(void *ctx)
+{
+	struct broker_node *n = ctx;
+	wishes_look(n->broker);
+}
+
+static uint32_t local_hour(uint64_t wall_ms)
+{
+	time_t seconds = (time_t)(wall_ms / 1000);
+	struct tm tm = { 0 };
+	return localtime_r(&seconds, &tm) ? (uint32_t)tm.tm_hour : 0;
+}
+
 static void create_log(struct broker_node *n)
 {
 	bool has_flush = n->flush != NULL;
@@ -101,7 +117,11 @@ static void create_log(struct broker_node *n)
 		.flush_gates =
 			has_flush && (n->config.flush.plugin->desc.caps & MOSAIC_FLUSH_CAP_GATES),
 		.max_record_bytes = n->config.settings.max_message_bytes + 64 * 1024,
+		.retention = n->config.retention,
 	};
+	c.retention.look = look_at_wishes;
+	c.retention.ctx = n;
+	c.retention.hour = local_hour;
 	n->log = log_create(&c);
 }
 

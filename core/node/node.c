@@ -114,6 +114,17 @@ static int make_broker(struct node *n, struct unit *u, uint32_t index, struct mo
 		.listen = c->listen,
 		.address = c->address,
 		.max_connections = MAX_CONNECTIONS,
+		.retention = {
+			.interval_ns = c->retention.interval_ns,
+			.pause_ns = c->retention.pause_ns,
+			.time_ms = c->retention.time_ns / MS_NS,
+			.hours = c->retention.hours,
+			.size_bytes = c->retention.size_bytes,
+			.clean_percent = c->retention.disk_clean,
+			.force_percent = c->retention.disk_force,
+			.stop_percent = c->retention.disk_stop,
+			.keep_unconsumed = c->retention.keep_unconsumed,
+		},
 		.settings = {
 			.cluster = c->cluster,
 			.name = c->name,

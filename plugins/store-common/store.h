@@ -170,7 +170,8 @@ int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_r
 		.start_at = store_start_at, .read = store_read, .unpin = store_unpin,             \
 		.sync = store_sync, .sync_queues = store_sync_queues,                             \
 		.truncate = store_truncate, .trim = store_trim, .doc_load = doc_load,             \
-		.doc_release = doc_release, .doc_save = doc_save, __VA_ARGS__                     \
+		.doc_release = doc_release, .doc_save = doc_save, .space = store_space,           \
+		__VA_ARGS__                                                                       \
 	}
 
 /* recover.c: [worker] why open() fails; returns code. */
@@ -183,6 +184,9 @@ void recover_run(struct job *job);
 void recover_close(struct job *job);
 /* [any] gives the lock back */
 void recover_unlock(struct mosaic_store *store);
+
+/* space.c */
+int32_t store_space(struct mosaic_store *store, struct mosaic_space *space);
 
 /* docs.c */
 int32_t doc_load(struct mosaic_store *store, struct mosaic_doc *doc);

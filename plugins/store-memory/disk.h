@@ -16,6 +16,7 @@ struct segment {
 	struct segment *next_retired;
 	uint32_t pins;
 	bool is_retired; /* no stream has it any more; freed with the last pin */
+	uint64_t written_ms; /* of the commit log: last time */
 	uint8_t bytes[]; /* zeros beyond the stream's end */
 };
 

@@ -23,7 +23,17 @@ struct options {
 	uint64_t delay_ns;
 };
 
-enum op_kind { OP_OPEN, OP_CLOSE, OP_SYNC, OP_SYNC_QUEUES, OP_ROOM, OP_LOAD, OP_SAVE, OP_NOTHING };
+enum op_kind {
+	OP_OPEN,
+	OP_CLOSE,
+	OP_SYNC,
+	OP_SYNC_QUEUES,
+	OP_ROOM,
+	OP_LOAD,
+	OP_SAVE,
+	OP_SPACE,
+	OP_NOTHING
+};
 
 /* An operation that stands in the queue. Its effect happens when it ends. */
 struct store_op {
@@ -132,6 +142,16 @@ static int32_t load_end(struct mosaic_store *store, struct mosaic_doc *doc)
 	return 0;
 }
 
+static void space_end(struct mosaic_store *store, struct mosaic_space *space)
+{
+	const struct mosaic_stream_name name = { .kind = MOSAIC_COMMIT_LOG };
+	const struct mosaic_stream *log =
+		(const struct mosaic_stream *)names_find(&store->disk->streams, &name);
+	space->total = store->options.limit;
+	space->used = store->disk->used;
+	space->oldest_ms = log && log->n > 0 ? log->segments[0]->written_ms : 0;
+}
+
 static void close_end(struct mosaic_store *store)
 {
 	for (uint32_t i = 0; i < store->disk->streams.n; i++) {
@@ -170,6 +190,9 @@ static void op_end(struct mosaic_store *store, struct store_op *op)
 		break;
 	case OP_ROOM:
 		status = store->is_closing ? MOSAIC_E_CANCELED : 0;
+		break;
+	case OP_SPACE:
+		space_end(store, (struct mosaic_space *)req);
 		break;
 	case OP_OPEN:
 	case OP_NOTHING:
@@ -416,6 +439,8 @@ static void memory_commit(struct mosaic_stream *s, uint32_t len)
 {
 	if (len > s->reserved) /* a broken caller must not corrupt what is counted */
 		len = s->reserved;
+	if (len > 0 && s->name.kind == MOSAIC_COMMIT_LOG)
+		stream_segment(s, s->end)->written_ms = s->store->host->wall_ms(s->store->host);
 	s->end += len;
 	s->disk->used += len;
 	s->reserved = 0;
@@ -553,6 +578,11 @@ static int32_t memory_doc_save(struct mosaic_store *store, struct mosaic_doc *do
 	return MOSAIC_PENDING;
 }
 
+static int32_t memory_space(struct mosaic_store *store, struct mosaic_space *space)
+{
+	return op_queue_simple(store, OP_SPACE, &space->req);
+}
+
 static const struct mosaic_store_ops ops = {
 	.struct_size = sizeof(ops),
 	.create = memory_create,
@@ -576,6 +606,7 @@ static const struct mosaic_store_ops ops = {
 	.doc_load = memory_doc_load,
 	.doc_release = memory_doc_release,
 	.doc_save = memory_doc_save,
+	.space = memory_space,
 };
 
 static const struct mosaic_option options[] = {

@@ -49,6 +49,7 @@ struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start)
 	/* A fault of the core thread takes one page; for more, see log_ahead.c. */
 	madvise(segment->map, store->options.segment_bytes, MADV_RANDOM);
 	segment->start = start;
+	segment->fd = -1;
 	segment->job.store = store;
 	return segment;
 }
@@ -66,7 +67,7 @@ static void retire_run(struct job *job)
 
 static void retire_done(struct job *job)
 {
-	free(job);
+	clog_segment_gone((struct segment *)job);
 }
 
 /* On the helper: what it was told to prepare before comes first and still finds the mapping. */
@@ -75,7 +76,7 @@ static void segment_unmap(struct segment *segment)
 	struct mosaic_store *store = segment->job.store;
 	if (!store->helper.is_running) { /* after close */
 		munmap(segment->map, store->options.segment_bytes);
-		free(segment);
+		clog_segment_gone(segment);
 		return;
 	}
 	segment->job.run = retire_run;

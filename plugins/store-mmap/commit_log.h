@@ -10,6 +10,8 @@
 #define SEGMENT_TMP "segment.tmp" /* beside the folder: Apache's broker reads every name in it */
 #define PATH_BYTES 64             /* "commitlog/" and 20 digits */
 
+struct log_trim;
+
 struct segment {
 	struct job job; /* first: unmapping and deleting */
 	uint64_t start;
@@ -18,6 +20,8 @@ struct segment {
 	bool is_writable; /* its blocks are allocated: writing cannot end in SIGBUS */
 	bool is_retired;  /* the log has forgotten it; unmapped with the last pin */
 	bool is_unlinked; /* its file goes with it */
+	int fd;           /* of a file that has no name any more: its blocks are still to go; -1 */
+	struct log_trim *trim; /* waits for that */
 };
 
 /* Prepares the next segment and the pages ahead of the writer. One at a time. */
@@ -119,8 +123,12 @@ void clog_retry_later(struct commit_log *log);
 
 /* log_cut.c */
 int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req);
+
+/* log_trim.c */
 int32_t clog_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req);
 /* At close: no more pauses. */
 void clog_trim_hurry(struct commit_log *log);
+/* It is unmapped: frees what is left of it. */
+void clog_segment_gone(struct segment *segment);
 
 #endif

@@ -1,12 +1,8 @@
 /*
- * Cuts of the commit log: truncate at the end, trim at the begin.
- *
- * truncate: the core forgets the bytes at once; a job on the slow thread deletes later segments,
- * clears the rest of the last one and makes that durable (STORE-07). Until it is back reserve()
- * answers E_AGAIN. It also allocates the last segment's blocks, which a copied or foreign file may
- * lack.
- * trim: `begin` moves at once; the files are deleted one by one with a pause between them, because
- * unlinking a large file keeps the file system's journal busy.
+ * Cutting the commit log's end: the core forgets the bytes at once; a job on the slow thread
+ * deletes later segments, clears the rest of the last one and makes that durable (STORE-07). Until
+ * it is back reserve() answers E_AGAIN. It also allocates the last segment's blocks, which a copied
+ * or foreign file may lack.
  */
 #include "commit_log.h"
 #include "io.h"
@@ -19,22 +15,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define TRIM_PAUSE_NS UINT64_C(20000000)
-
 struct log_cut {
 	struct job job; /* first */
 	struct mosaic_req *req;
 	uint64_t to;
 	uint64_t delete_from, delete_upto; /* starts of segments that go */
 	struct segment *partial;           /* pinned: holds `to`; NULL: none */
-};
-
-struct log_trim {
-	struct job job; /* first */
-	struct mosaic_req *req;
-	struct mosaic_timer pause;
-	struct segment **segments; /* retired and pinned by this */
-	uint32_t n, next;
 };
 
 /* ---- truncate ---- */
@@ -195,112 +181,5 @@ int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *re
 	log->is_end_known = true;
 	log->cut = cut;
 	worker_submit(&store->slow, &cut->job);
-	return MOSAIC_PENDING;
-}
-
-/* ---- trim ---- */
-
-static void trim_next(struct log_trim *trim);
-
-static void trim_paused(struct mosaic_timer *timer)
-{
-	trim_next(timer->data);
-}
-
-static void trim_run(struct job *job)
-{
-	struct log_trim *trim = (struct log_trim *)job;
-	char path[PATH_BYTES];
-	segment_path(path, trim->segments[trim->next]->start);
-	if (unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT)
-		job_fail(job, errno, "cannot delete a segment of the commit log");
-}
-
-static void trim_done(struct job *job)
-{
-	struct log_trim *trim = (struct log_trim *)job;
-	struct mosaic_store *store = job->store;
-	struct commit_log *log = store->log;
-	if (job->status != 0)
-		store_log(store, MOSAIC_LOG_WARN, "trim_failed", "%s at %" PRIu64 ": %s", job->what,
-			  trim->segments[trim->next]->start, strerror(job->os_errno));
-	segment_unpin(trim->segments[trim->next++]);
-	if (trim->next < trim->n) {
-		if (store->is_closing)
-			trim_next(trim);
-		else
-			store->host->timer_start(store->host, &trim->pause, TRIM_PAUSE_NS);
-		return;
-	}
-	struct mosaic_req *req = trim->req;
-	int32_t status = job->status;
-	log->trim = NULL;
-	free(trim->segments);
-	free(trim);
-	if (log->is_full) { /* there may be room now */
-		log->is_full = false;
-		clog_look_ahead(log);
-	}
-	store_done(store, req, status);
-}
-
-static void trim_next(struct log_trim *trim)
-{
-	trim->job.run = trim_run;
-	trim->job.done = trim_done;
-	worker_submit(&trim->job.store->slow, &trim->job);
-}
-
-void clog_trim_hurry(struct commit_log *log)
-{
-	struct log_trim *trim = log->trim;
-	if (!trim || trim->pause.due_ns == 0)
-		return;
-	const struct mosaic_host *host = log->base.store->host;
-	host->timer_stop(host, &trim->pause);
-	trim_next(trim);
-}
-
-int32_t clog_trim(struct commit_log *log, uint64_t below, struct mosaic_req *req)
-{
-	struct mosaic_store *store = log->base.store;
-	uint32_t n = 0;
-	while (log->n - n > 1 && log->segments[n + 1]->start <= below &&
-	       log->segments[n + 1]->start <= log->end)
-		n++;
-	if (log->trim)
-		return MOSAIC_E_AGAIN;
-	int32_t rc = store_accept(store);
-	if (rc < 0)
-		return rc;
-	if (n == 0) {
-		store_done_later(store, req, 0);
-		return MOSAIC_PENDING;
-	}
-	struct log_trim *trim = calloc(1, sizeof(*trim));
-	struct segment **segments = trim ? malloc(n * sizeof(struct segment *)) : NULL;
-	if (!segments) {
-		free(trim);
-		store->n_pending--;
-		return MOSAIC_E_NOMEM;
-	}
-	memcpy(segments, log->segments, n * sizeof(struct segment *));
-	for (uint32_t i = 0; i < n; i++) {
-		segments[i]->pins++;
-		segment_retire(segments[i], false);
-	}
-	log->n -= n;
-	memmove(log->segments, log->segments + n, log->n * sizeof(struct segment *));
-	log->first += n;
-	log->begin = log->segments[0]->start;
-	log->synced = log->synced > log->begin ? log->synced : log->begin;
-	trim->job.store = store;
-	trim->req = req;
-	trim->segments = segments;
-	trim->n = n;
-	trim->pause.fire = trim_paused;
-	trim->pause.data = trim;
-	log->trim = trim;
-	trim_next(trim);
 	return MOSAIC_PENDING;
 }

@@ -20,6 +20,7 @@
  *   STORE-09 a document is replaced as a whole: after a crash it is the old or the new one.
  *
  * Kind change log, newest first:
+ *   0.2  space(); a store without it keeps everything until "retention.size" says otherwise
  *   0.1  first shape
  */
 #ifndef MOSAIC_STORE_H
@@ -29,7 +30,7 @@
 #include <mosaic/plugin.h>
 
 #define MOSAIC_STORE_MAJOR 0
-#define MOSAIC_STORE_MINOR 1
+#define MOSAIC_STORE_MINOR 2
 #define MOSAIC_KIND_STORE                                                                         \
 	.kind = MOSAIC_STORE, .kind_major = MOSAIC_STORE_MAJOR, .kind_minor = MOSAIC_STORE_MINOR
 
@@ -124,6 +125,15 @@ struct mosaic_doc {
 	void *reserved1; /* the store's */
 };
 
+/* space(): how full the disk is and how old the oldest bytes are, for whoever decides what goes. */
+struct mosaic_space {
+	struct mosaic_req req;
+	uint64_t total;     /* out: bytes of the file system, without what only root may use */
+	uint64_t used;      /* out: of these, by anybody's files */
+	uint64_t oldest_ms; /* out: when the commit log's first segment was last written, in
+			     * milliseconds since 1970; 0: there is none */
+};
+
 struct mosaic_store_ops {
 	uint32_t struct_size;
 	uint32_t reserved0;
@@ -180,13 +190,18 @@ struct mosaic_store_ops {
 	int32_t (*sync_queues)(struct mosaic_store *store, struct mosaic_req *req);
 	/* [core] cut the stream to end at `to`; also tells a freshly opened store the true end */
 	int32_t (*truncate)(struct mosaic_stream *stream, uint64_t to, struct mosaic_req *req);
-	/* [core] whole segments below `below` may be deleted; paced by the store */
+	/* [core] whole segments below `below` may be deleted, never the one that holds the end:
+	 * `begin` moves at once, the files go one by one and the last of them is gone when it ends.
+	 * E_AGAIN: an earlier trim of this stream goes on. */
 	int32_t (*trim)(struct mosaic_stream *stream, uint64_t below, struct mosaic_req *req);
 
 	/* [core] see struct mosaic_doc; loads and saves of one name complete in order */
 	int32_t (*doc_load)(struct mosaic_store *store, struct mosaic_doc *doc);
 	void (*doc_release)(struct mosaic_store *store, struct mosaic_doc *doc);
 	int32_t (*doc_save)(struct mosaic_store *store, struct mosaic_doc *doc);
+
+	/* [core] since 0.2, may be NULL: asynchronous, as it asks the file system */
+	int32_t (*space)(struct mosaic_store *store, struct mosaic_space *space);
 };
 
 #ifdef __cplusplus

@@ -31,6 +31,7 @@
 
 #define UNUSED __attribute__((unused))
 #define MAX_STREAMS 64
+#define MAX_SEGMENTS 64 /* of the commit log that know when they were written */
 #define QUEUE_BYTES (64u << 10)
 
 struct mosaic_stream {
@@ -57,6 +58,9 @@ struct mosaic_store {
 	int32_t queue_sync_status; /* of every sync of the queues */
 	/* What goes wrong: status of the next calls, 0 = nothing. */
 	bool pends;
+	uint64_t total, used; /* what space() says */
+	uint64_t written_ms[MAX_SEGMENTS];
+	int n_trims;
 	int fail_log_reserve, fail_queue_reserve, fail_sync, fail_read, fail_read_after;
 };
 
@@ -190,6 +194,9 @@ static int32_t disk_reserve(struct mosaic_stream *st, uint32_t max_len, struct m
 static void disk_commit(struct mosaic_stream *st, uint32_t len)
 {
 	assert_true(len <= st->reserved);
+	uint64_t segment = st->end / disk_segment(st);
+	if (st->kind == MOSAIC_COMMIT_LOG && segment < MAX_SEGMENTS)
+		st->store->written_ms[segment] = host_wall_ms(st->store->host);
 	st->end += len;
 	st->reserved = 0;
 }
@@ -275,6 +282,27 @@ static int32_t disk_truncate(struct mosaic_stream *st, uint64_t to, struct mosai
 	return disk_post(st->store, req, 0);
 }
 
+static int32_t disk_trim(struct mosaic_stream *st, uint64_t below, struct mosaic_req *req)
+{
+	uint64_t begin = (below < st->end ? below : st->end) / disk_segment(st) * disk_segment(st);
+	if (begin > st->begin) {
+		st->store->n_trims++;
+		memset(st->bytes + st->begin, 0xee, begin - st->begin);
+		st->begin = begin;
+	}
+	return disk_post(st->store, req, 0);
+}
+
+static int32_t disk_space(struct mosaic_store *s, struct mosaic_space *space)
+{
+	const struct mosaic_stream *st = disk_stream(s, MOSAIC_COMMIT_LOG, NULL, 0);
+	space->total = s->total;
+	space->used = s->used;
+	space->oldest_ms = st && st->end > st->begin ? s->written_ms[st->begin / s->segment_bytes]
+						     : 0;
+	return disk_post(s, &space->req, 0);
+}
+
 static int32_t disk_doc_load(struct mosaic_store *s, struct mosaic_doc *doc)
 {
 	doc->content = s->checkpoint;
@@ -316,9 +344,11 @@ static const struct mosaic_store_ops disk_ops = {
 	.sync = disk_sync,
 	.sync_queues = disk_sync_queues,
 	.truncate = disk_truncate,
+	.trim = disk_trim,
 	.doc_load = disk_doc_load,
 	.doc_release = disk_doc_release,
 	.doc_save = disk_doc_save,
+	.space = disk_space,
 };
 
 /* A flush policy that syncs when the test says so, and at close. */
@@ -397,6 +427,7 @@ struct fixture {
 	bool is_opened, is_closed;
 	int32_t close_status;
 	bool flush_gates;
+	struct retention_config retention;
 	/* The last arrival. */
 	int n_arrived;
 	int64_t arrived_offset, arrived_tags;
@@ -441,6 +472,7 @@ static UNUSED int fixture_open(struct fixture *f)
 				     .flush_ops = &flush_ops,
 				     .flush = &f->flush,
 				     .flush_gates = f->flush_gates,
+				     .retention = f->retention,
 				     .max_record_bytes = 1u << 20 };
 	f->log = log_create(&config);
 	f->log->arrived = fixture_arrived;
