@@ -167,8 +167,9 @@ static int32_t find_log(struct mosaic_store *store)
 			status = find_segment(store, starts.at[i], i + 1 == starts.n);
 	}
 	free(starts.at);
-	if (status == 0)
-		store->engine->found_all(store->log);
+	if (status == 0 && (rc = store->engine->found_all(store->log)) != 0)
+		status = store_refuse(store, MOSAIC_E_IO, rc, "cannot use %s/" LOG_FOLDER ": %s",
+				      store->options.dir, strerror(rc));
 	return status;
 }
 
@@ -453,10 +454,10 @@ void recover_run(struct job *job)
 	int32_t rc = open_dir(store);
 	if (rc == 0)
 		rc = take_lock(store);
+	if (rc == 0) /* before anything is written */
+		rc = store->engine->check(store->log);
 	if (rc == 0)
 		rc = mark_used(store);
-	if (rc == 0)
-		rc = store->engine->check(store->log);
 	if (rc == 0)
 		rc = find_log(store);
 	if (rc == 0)

@@ -136,6 +136,12 @@ static void store_stop_workers(struct mosaic_store *store)
 	worker_stop(&store->slow);
 }
 
+static void store_stop_log(struct mosaic_store *store)
+{
+	if (store->engine->stop)
+		store->engine->stop(store->log);
+}
+
 int32_t store_no_threads(const struct mosaic_store *store, struct mosaic_error *error)
 {
 	if (error) {
@@ -156,6 +162,7 @@ static void open_done(struct job *job)
 	if (store->open_status == 0) {
 		store->is_open = true;
 	} else {
+		store_stop_log(store);
 		recover_unlock(store);
 		if (req->error) {
 			uint32_t size = req->error->struct_size;
@@ -240,6 +247,7 @@ void store_close_step(struct mosaic_store *store)
 	}
 	struct mosaic_req *req = store->close_req;
 	store->close_req = NULL;
+	store_stop_log(store);
 	store_stop_workers(store);
 	req->done(req);
 }

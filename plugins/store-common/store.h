@@ -31,8 +31,7 @@ struct options {
 	uint64_t prefault_bytes; /* store-mmap */
 	uint64_t tail_bytes;     /* store-uring, this and what follows */
 	uint64_t cache_bytes;
-	int32_t uses_sqpoll;
-	int32_t reserved0;
+	uint8_t uses_sqpoll;
 };
 
 struct mosaic_stream {
@@ -60,10 +59,12 @@ struct log_engine {
 	/* [slow] An open file of a segment, in order of start; it is closed by the caller. 0 or
 	 * an errno. */
 	int (*found)(struct commit_log *log, uint64_t start, int fd);
-	/* [slow] All are found. */
-	void (*found_all)(struct commit_log *log);
+	/* [slow] All are found. 0 or an errno. */
+	int (*found_all)(struct commit_log *log);
 	/* [slow] At the end of close: what was prepared and not used goes. */
 	void (*close_files)(struct commit_log *log);
+	/* After everything: nothing comes back any more. May be NULL. */
+	void (*stop)(struct commit_log *log);
 	bool (*is_end_known)(const struct commit_log *log);
 	bool (*is_empty)(const struct commit_log *log); /* no segment was found or made */
 	/* Nobody has to find the end: the first segment may be made. */

@@ -37,16 +37,17 @@ static int mmap_found(struct commit_log *log, uint64_t start, int fd)
 	return clog_add_segment(log, segment) ? 0 : ENOMEM;
 }
 
-static void mmap_found_all(struct commit_log *log)
+static int mmap_found_all(struct commit_log *log)
 {
 	log->is_end_known = log->n == 0;
 	if (log->n == 0)
-		return;
+		return 0;
 	log->begin = log->segments[0]->start;
 	log->end = log->hot_from = clog_next_start(log);
 	/* After a crash of the process pages may be there that are not on disk yet. */
 	log->synced = log->base.store->was_clean ? log->end : log->begin;
 	clog_find_tail(log);
+	return 0;
 }
 
 /* Prepared segments that nobody has written to; the only one may tell where the log is. */

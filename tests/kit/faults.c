@@ -1,6 +1,7 @@
 #include "faults.h"
 
 #include <errno.h>
+#include <liburing.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -10,6 +11,12 @@ struct faults faults;
 void fault_set(int *fault, int os_errno)
 {
 	__atomic_store_n(fault, os_errno, __ATOMIC_SEQ_CST);
+}
+
+void fault_log_sync(int os_errno)
+{
+	fault_set(&faults.msync, os_errno);
+	fault_set(&faults.ring_sync, os_errno);
 }
 
 static int fails(const int *fault)
@@ -35,3 +42,39 @@ WRAP(int, fdatasync, (int fd), (fd), -1)
 WRAP(int, fsync, (int fd), (fd), -1)
 WRAP(int, renameat, (int from_fd, const char *from, int to_fd, const char *to),
 	(from_fd, from, to_fd, to), -1)
+
+#ifndef IORING_NOP_INJECT_RESULT
+#define IORING_NOP_INJECT_RESULT (1U << 0)
+#endif
+
+static int ring_fault(const struct io_uring_sqe *sqe)
+{
+	switch (sqe->opcode) {
+	case IORING_OP_FSYNC: return fails(&faults.ring_sync);
+	case IORING_OP_WRITE:
+	case IORING_OP_WRITE_FIXED: return fails(&faults.ring_write);
+	case IORING_OP_READ: return fails(&faults.ring_read);
+	default: return 0;
+	}
+}
+
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+/* What is to fail becomes a no-operation with this result; kernels before 6.10 answer EINVAL. */
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+	for (unsigned at = ring->sq.sqe_head; at != ring->sq.sqe_tail; at++) {
+		struct io_uring_sqe *sqe = &ring->sq.sqes[at & *ring->sq.kring_mask];
+		int os_errno = ring_fault(sqe);
+		if (os_errno == 0)
+			continue;
+		sqe->opcode = IORING_OP_NOP;
+		sqe->flags &= (__u8)~IOSQE_FIXED_FILE;
+		sqe->rw_flags = IORING_NOP_INJECT_RESULT;
+		sqe->len = (__u32)-os_errno;
+		sqe->off = sqe->addr = 0;
+		sqe->buf_index = 0;
+		sqe->fd = -1;
+	}
+	return __real_io_uring_submit(ring);
+}

@@ -7,10 +7,13 @@
 
 struct faults {
 	int posix_fallocate, msync, pwritev, fdatasync, fsync, renameat;
+	int ring_write, ring_sync, ring_read; /* what is asked of an io_uring */
 };
 
 extern struct faults faults; /* set and read with __atomic: workers call too */
 
 void fault_set(int *fault, int os_errno);
+/* Whatever a store syncs its commit log with. */
+void fault_log_sync(int os_errno);
 
 #endif

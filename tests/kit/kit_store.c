@@ -14,7 +14,8 @@
 #define SEGMENT 65536
 #define QUEUE_SEGMENT 4000
 
-extern const struct mosaic_plugin mosaic_plugin_store_mmap, mosaic_plugin_store_memory;
+extern const struct mosaic_plugin mosaic_plugin_store_mmap, mosaic_plugin_store_uring,
+	mosaic_plugin_store_memory;
 
 /* Small segments, so that every test crosses their borders. */
 static void start(struct store_kit *k, void **state)
@@ -70,7 +71,7 @@ static void store_02_synced_survives_power_loss(void **state)
 {
 	struct store_kit k;
 	start(&k, state);
-	if (k.is_mmap) {
+	if (k.has_files) {
 		print_message("a power loss needs a simulated disk; files: tests/crash\n");
 		stop(&k);
 		return;
@@ -274,41 +275,6 @@ static void store_08_pinned_bytes_outlive_trim_drop_and_close(void **state)
 	kit_fini(&k);
 }
 
-static void expect_space(struct store_kit *k, struct mosaic_space *space)
-{
-	uint32_t n_done;
-	*space = (struct mosaic_space){ 0 };
-	kit_expect(&space->req, &n_done);
-	assert_true(k->ops->space(k->store, space) >= 0);
-	kit_wait(k, &n_done);
-	assert_int_equal(space->req.status, 0);
-	assert_true(space->total > 0);
-	assert_true(space->used <= space->total);
-}
-
-static void space_tells_of_the_disk_and_the_oldest_segment(void **state)
-{
-	struct store_kit k;
-	struct mosaic_space space;
-	start(&k, state);
-	if (!k.ops->space) {
-		print_message("this store has no space()\n");
-		stop(&k);
-		return;
-	}
-	uint64_t before = k.h.host.wall_ms(&k.h.host);
-	expect_space(&k, &space);
-	kit_append(&k, k.log, 2 * SEGMENT + 100);
-	expect_space(&k, &space);
-	/* Files of a second ago: clocks of file systems are coarse. */
-	assert_true(space.oldest_ms + 1000 >= before);
-	assert_true(space.oldest_ms <= k.h.host.wall_ms(&k.h.host) + 1000);
-	assert_int_equal(kit_trim(&k, k.log, SEGMENT), 0);
-	expect_space(&k, &space);
-	assert_true(space.oldest_ms > 0);
-	stop(&k);
-}
-
 static void trim_keeps_the_segment_of_the_end(void **state)
 {
 	struct store_kit k;
@@ -473,7 +439,7 @@ static void close_ends_everything_and_refuses_more(void **state)
 	kit_expect(&more, &n_more);
 	assert_true(k.ops->sync_queues(k.store, &more) < 0);
 	assert_true(k.ops->close(k.store, &more) < 0);
-	if (k.is_mmap)
+	if (k.has_files)
 		assert_true(k.ops->reserve(k.log, 1, &room) < 0);
 	kit_wait(&k, &n_closed);
 	assert_int_equal(n_synced, 1);
@@ -483,30 +449,42 @@ static void close_ends_everything_and_refuses_more(void **state)
 	kit_fini(&k);
 }
 
-#define BOTH(test)                                                                                \
-	{ #test "/mmap", test, NULL, NULL, (void *)(uintptr_t)&mosaic_plugin_store_mmap },        \
-	{ #test "/memory", test, NULL, NULL, (void *)(uintptr_t)&mosaic_plugin_store_memory }
+#define TEST(test) { #test, test, NULL, NULL, NULL }
+#define N_TESTS (sizeof(rules) / sizeof(rules[0]))
+
+static const struct CMUnitTest rules[] = {
+	TEST(store_01_committed_is_readable_at_once),
+	TEST(store_01_queues_are_read_from_memory_and_files_alike),
+	TEST(store_02_synced_survives_power_loss),
+	TEST(store_03_syncs_complete_in_order_of_upto),
+	TEST(store_06_a_reservation_never_spans_segments),
+	TEST(a_second_reserve_replaces_the_first),
+	TEST(store_07_truncated_bytes_never_come_back),
+	TEST(truncate_while_a_write_is_under_way),
+	TEST(store_08_pinned_bytes_outlive_trim_drop_and_close),
+	TEST(trim_keeps_the_segment_of_the_end),
+	TEST(store_09_a_document_is_replaced_as_a_whole),
+	TEST(what_was_closed_is_found_again),
+	TEST(a_queue_can_start_in_the_middle),
+	TEST(the_log_can_start_in_the_middle),
+	TEST(a_dropped_name_is_free_at_once),
+	TEST(close_ends_everything_and_refuses_more),
+};
+
+static int run_rules(const struct mosaic_plugin *plugin)
+{
+	struct CMUnitTest tests[N_TESTS];
+	if (!kit_is_usable(plugin))
+		return 0;
+	for (size_t i = 0; i < N_TESTS; i++) {
+		tests[i] = rules[i];
+		tests[i].initial_state = (void *)(uintptr_t)plugin;
+	}
+	return _cmocka_run_group_tests(plugin->name, tests, N_TESTS, NULL, NULL);
+}
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		BOTH(store_01_committed_is_readable_at_once),
-		BOTH(store_01_queues_are_read_from_memory_and_files_alike),
-		BOTH(store_02_synced_survives_power_loss),
-		BOTH(store_03_syncs_complete_in_order_of_upto),
-		BOTH(store_06_a_reservation_never_spans_segments),
-		BOTH(a_second_reserve_replaces_the_first),
-		BOTH(store_07_truncated_bytes_never_come_back),
-		BOTH(truncate_while_a_write_is_under_way),
-		BOTH(store_08_pinned_bytes_outlive_trim_drop_and_close),
-		BOTH(space_tells_of_the_disk_and_the_oldest_segment),
-		BOTH(trim_keeps_the_segment_of_the_end),
-		BOTH(store_09_a_document_is_replaced_as_a_whole),
-		BOTH(what_was_closed_is_found_again),
-		BOTH(a_queue_can_start_in_the_middle),
-		BOTH(the_log_can_start_in_the_middle),
-		BOTH(a_dropped_name_is_free_at_once),
-		BOTH(close_ends_everything_and_refuses_more),
-	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return run_rules(&mosaic_plugin_store_mmap) + run_rules(&mosaic_plugin_store_uring) +
+	       run_rules(&mosaic_plugin_store_memory);
 }

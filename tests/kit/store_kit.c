@@ -29,15 +29,31 @@ void kit_init(struct store_kit *k, const struct mosaic_plugin *plugin)
 	k->disk_ext = (struct mosaic_ext_disk){ sizeof(k->disk_ext), 0, &k->disk };
 	k->plugin = plugin;
 	k->ops = plugin->ops;
-	k->is_mmap = strcmp(plugin->name, "store-mmap") == 0;
+	k->has_files = strcmp(plugin->name, "store-memory") != 0;
 	k->options = calloc(1, plugin->options_size);
 	assert_int_equal(value_defaults(plugin->options, plugin->n_options, k->options, &err), 0);
-	if (k->is_mmap) {
+	if (k->has_files) {
 		const char *base = getenv("TMPDIR");
 		snprintf(k->dir, sizeof(k->dir), "%s/mosaic-store-XXXXXX", base ? base : "/tmp");
 		assert_non_null(mkdtemp(k->dir));
 		kit_option(k, "dir", k->dir);
 	}
+	if (strcmp(plugin->name, "store-uring") == 0)
+		kit_option(k, "tail", "4MiB"); /* locked memory; many are opened */
+}
+
+bool kit_is_usable(const struct mosaic_plugin *plugin)
+{
+	struct store_kit k;
+	kit_init(&k, plugin);
+	int32_t rc = kit_open(&k);
+	if (rc == 0)
+		assert_int_equal(kit_close(&k), 0);
+	else
+		print_message("%s is not tested here: %s\n", plugin->name, k.error.text);
+	kit_fini(&k);
+	assert_true(rc == 0 || rc == MOSAIC_E_UNSUPPORTED);
+	return rc == 0;
 }
 
 void kit_fini(struct store_kit *k)
@@ -49,7 +65,7 @@ void kit_fini(struct store_kit *k)
 		k->disk.destroy(&k->disk);
 	value_free(k->plugin->options, k->plugin->n_options, k->options);
 	free(k->options);
-	if (k->is_mmap) {
+	if (k->has_files) {
 		char command[128];
 		snprintf(command, sizeof(command), "rm -rf '%s'", k->dir);
 		assert_int_equal(system(command), 0);

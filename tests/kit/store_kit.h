@@ -1,5 +1,5 @@
 /*
- * A store under test: opened, used and closed in single calls that wait, over either plugin.
+ * A store under test: opened, used and closed in single calls that wait, over any plugin.
  * store-memory gets a simulated disk, so that it too can be opened again and crash.
  */
 #ifndef KIT_STORE_KIT_H
@@ -21,8 +21,8 @@ struct store_kit {
 	struct mosaic_error error;
 	struct mosaic_disk disk;
 	struct mosaic_ext_disk disk_ext;
-	char dir[64]; /* of store-mmap; fresh */
-	bool is_mmap;
+	char dir[64]; /* of a store with files; fresh */
+	bool has_files;
 };
 
 /* A request that notices its end. */
@@ -31,6 +31,8 @@ struct store_wait {
 	uint32_t n_done;
 };
 
+/* Whether the plugin can be used on this machine; prints why not. */
+bool kit_is_usable(const struct mosaic_plugin *plugin);
 void kit_init(struct store_kit *k, const struct mosaic_plugin *plugin);
 /* Removes the directory. */
 void kit_fini(struct store_kit *k);
