@@ -121,6 +121,16 @@ func heartbeats(p *pair) {
 		links[0].conn.Close()
 		links[1].conn.Close()
 	}
+	p.createTopic(t+"_ordered", "order", "true")
+	for _, q := range []struct{ name, body string }{
+		{"an ordered topic", string(heartbeat("c", "", consumerData(g, pushMember, subscription(t, "*", 5), subscription(t+"_ordered", "*", 5))).body)},
+		{"no subscriptions of an ordered topic", string(heartbeat("c", `"heartbeatFingerprint":7,"withoutSub":true,`, consumerData(g, pushMember)).body)},
+		{"the ordered topic again", string(heartbeat("c", "", consumerData(g, pushMember, subscription(t+"_ordered", "*", 6))).body)},
+		{"a plain topic", string(heartbeat("c", "", consumerData(g, pushMember, subscription(t, "*", 7))).body)},
+	} {
+		p.do(q.name, request{code: 34, body: []byte(q.body)})
+		p.do("retry topic after "+q.name, request{code: 351, fields: fields{"topic": "%RETRY%" + g}})
+	}
 	p.do("group of 300", heartbeat("c", "", consumerData(strings.Repeat("g", 300), pushMember)))
 	p.do("unregister without id", request{code: 35, fields: fields{"consumerGroup": g}})
 	p.do("unregister of nothing", request{code: 35, fields: fields{"clientID": "c"}})

@@ -26,6 +26,7 @@ type pair struct {
 	scenario       string
 	binary, sent   bool
 	verbose        bool
+	showMeant      bool
 	calls, unmeant int
 	used           map[string]bool
 }
@@ -89,14 +90,18 @@ func (p *pair) report(what string, found []string, got [2]answer) {
 	if len(found) == 0 {
 		return
 	}
+	header := map[bool]string{true: " (binary header)"}[p.binary]
 	for i := range meant {
 		if meant[i].is(id) && meant[i].covers(found) {
 			p.used[meant[i].calls] = true
+			if p.showMeant {
+				fmt.Printf("MEANT %s%s\n  (%s)\n%s\n", id, header, meant[i].why, strings.Join(found, "\n"))
+			}
 			return
 		}
 	}
 	p.unmeant++
-	fmt.Printf("DIFF %s%s\n%s\n", id, map[bool]string{true: " (binary header)"}[p.binary], strings.Join(found, "\n"))
+	fmt.Printf("DIFF %s%s\n%s\n", id, header, strings.Join(found, "\n"))
 }
 
 // asked compares what both brokers ask their clients by themselves.
@@ -123,7 +128,7 @@ func main() {
 	}
 	which := regexp.MustCompile(strings.Join(os.Args[3:], "|"))
 	p := &pair{addresses: [2]string{os.Args[1], os.Args[2]}, used: map[string]bool{},
-		verbose: os.Getenv("DIFF_VERBOSE") != ""}
+		verbose: os.Getenv("DIFF_VERBOSE") != "", showMeant: os.Getenv("DIFF_MEANT") != ""}
 	run := os.Getpid() % 10000
 	for _, binary := range []bool{false, true} {
 		for _, s := range scenarios {
@@ -140,6 +145,11 @@ func main() {
 			if p.verbose {
 				fmt.Println("TOOK", s.name, time.Since(began))
 			}
+		}
+	}
+	for i := range meant {
+		if len(os.Args) == 3 && !p.used[meant[i].calls] {
+			fmt.Printf("NOT SEEN %s (%s)\n", meant[i].calls, meant[i].why)
 		}
 	}
 	fmt.Printf("%d requests compared, %d differ\n", p.calls, p.unmeant)
