@@ -53,6 +53,17 @@ static void send_answer(const struct broker *b, const struct ticket *to, int32_t
 	reply_end(&r);
 }
 
+/* SendMessageProcessor.diskUtil: all lie on one disk. */
+static int32_t disk_full(const struct broker *b, char *remark, size_t cap)
+{
+	double used = b->log->retention.used_percent / 100.0;
+	snprintf(remark, cap,
+		 "service not available now. It may be caused by one of the following reasons: the "
+		 "broker's disk is full [CL: %5.2f CQ: %5.2f INDEX: %5.2f], messages are put to the "
+		 "slave, message store has been shut down, etc.", used, used, used);
+	return RES_SERVICE_NOT_AVAILABLE;
+}
+
 int32_t sends_refusal(const struct broker *b, int error, char *remark, size_t cap)
 {
 	switch (error) {
@@ -69,6 +80,10 @@ int32_t sends_refusal(const struct broker *b, int error, char *remark, size_t ca
 	case MOSAIC_E_NOTFOUND:
 		snprintf(remark, cap, "the topic does not exist, or it has no such queue");
 		return RES_TOPIC_NOT_EXIST;
+	case MOSAIC_E_NOSPACE:
+		if (b->log->retention.is_full)
+			return disk_full(b, remark, cap);
+		/* fallthrough */
 	default:
 		snprintf(remark, cap, "service not available now: %s",
 			 b->log->why[0] ? b->log->why : status_text(error));

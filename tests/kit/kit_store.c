@@ -275,6 +275,41 @@ static void store_08_pinned_bytes_outlive_trim_drop_and_close(void **state)
 	kit_fini(&k);
 }
 
+static void expect_space(struct store_kit *k, struct mosaic_space *space)
+{
+	uint32_t n_done;
+	*space = (struct mosaic_space){ 0 };
+	kit_expect(&space->req, &n_done);
+	assert_true(k->ops->space(k->store, space) >= 0);
+	kit_wait(k, &n_done);
+	assert_int_equal(space->req.status, 0);
+	assert_true(space->total > 0);
+	assert_true(space->used <= space->total);
+}
+
+static void space_tells_of_the_disk_and_the_oldest_segment(void **state)
+{
+	struct store_kit k;
+	struct mosaic_space space;
+	start(&k, state);
+	if (!k.ops->space) {
+		print_message("this store has no space()\n");
+		stop(&k);
+		return;
+	}
+	uint64_t before = k.h.host.wall_ms(&k.h.host);
+	expect_space(&k, &space);
+	kit_append(&k, k.log, 2 * SEGMENT + 100);
+	expect_space(&k, &space);
+	/* Files of a second ago: clocks of file systems are coarse. */
+	assert_true(space.oldest_ms + 1000 >= before);
+	assert_true(space.oldest_ms <= k.h.host.wall_ms(&k.h.host) + 1000);
+	assert_int_equal(kit_trim(&k, k.log, SEGMENT), 0);
+	expect_space(&k, &space);
+	assert_true(space.oldest_ms > 0);
+	stop(&k);
+}
+
 static void trim_keeps_the_segment_of_the_end(void **state)
 {
 	struct store_kit k;
@@ -462,6 +497,7 @@ static const struct CMUnitTest rules[] = {
 	TEST(store_07_truncated_bytes_never_come_back),
 	TEST(truncate_while_a_write_is_under_way),
 	TEST(store_08_pinned_bytes_outlive_trim_drop_and_close),
+	TEST(space_tells_of_the_disk_and_the_oldest_segment),
 	TEST(trim_keeps_the_segment_of_the_end),
 	TEST(store_09_a_document_is_replaced_as_a_whole),
 	TEST(what_was_closed_is_found_again),
