@@ -107,7 +107,7 @@ void engine_ask(struct engine *e, struct ask *a, const char *address, uint64_t t
 	a->call = (struct call){ .peer = NULL };
 	a->timer = (struct mosaic_timer){ .due_ns = 0 };
 	a->due_ns = host_now_ns(e->host) + timeout_ns;
-	snprintf(a->address, sizeof(a->address), "%s", address);
+	text_copy(a->address, sizeof(a->address), slice_str(address));
 	list_add_tail(&e->asks, &a->link);
 	if (e->is_closing)
 		end(a, MOSAIC_E_CANCELED, "the client stops");

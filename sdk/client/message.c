@@ -143,19 +143,29 @@ static char *put_text(uint8_t **at, const char *text)
 	return copy;
 }
 
+/* Its texts are long, and mostly empty: their first bytes will do. */
+static void send_result_clear(struct mosaic_send_result *r)
+{
+	r->struct_size = sizeof(*r);
+	r->status = r->stored = 0;
+	r->broker_code = r->queue_id = -1;
+	r->attempts = 0;
+	r->queue_offset = -1;
+	r->broker[0] = r->message_id[0] = r->offset_id[0] = '\0';
+	r->transaction_id[0] = r->recall_handle[0] = r->text[0] = '\0';
+}
+
 static struct send *send_alloc(struct sender *sender, size_t extra, const char *id)
 {
 	struct send *s = malloc(sizeof(*s) + extra);
 
 	if (s == NULL)
 		return NULL;
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct send, result));
+	send_result_clear(&s->result);
 	s->sender = sender;
 	s->queue_id = -1;
-	s->result.struct_size = sizeof(s->result);
-	s->result.broker_code = -1;
-	s->result.queue_id = -1;
-	snprintf(s->result.message_id, sizeof(s->result.message_id), "%s", id);
+	text_copy(s->result.message_id, sizeof(s->result.message_id), slice_str(id));
 	return s;
 }
 

@@ -120,11 +120,6 @@ static bool is_passing(int32_t code)
 	}
 }
 
-static void copy_text(char *out, size_t room, struct mosaic_slice text)
-{
-	snprintf(out, room, "%.*s", SLICE_ARG(text));
-}
-
 static void accepted(struct send *s, const struct header *h)
 {
 	struct mosaic_send_result *r = &s->result;
@@ -135,11 +130,11 @@ static void accepted(struct send *s, const struct header *h)
 	r->stored = r->broker_code;
 	(void)header_i32(h, "queueId", &r->queue_id);
 	(void)header_i64(h, "queueOffset", &r->queue_offset);
-	copy_text(r->offset_id, sizeof(r->offset_id), id);
+	text_copy(r->offset_id, sizeof(r->offset_id), id);
 	if (strchr(r->offset_id, ',') != NULL) /* a batch: that of its first message */
 		*strchr(r->offset_id, ',') = '\0';
-	copy_text(r->recall_handle, sizeof(r->recall_handle), header_str(h, "recallHandle"));
-	copy_text(r->transaction_id, sizeof(r->transaction_id), header_str(h, "transactionId"));
+	text_copy(r->recall_handle, sizeof(r->recall_handle), header_str(h, "recallHandle"));
+	text_copy(r->transaction_id, sizeof(r->transaction_id), header_str(h, "transactionId"));
 	send_end(s, 0, "");
 }
 
@@ -204,8 +199,12 @@ static void ask_broker(struct send *s, const char *address)
 	struct engine *e = s->sender->engine;
 
 	s->sent_ns = host_now_ns(e->host);
-	s->ask = (struct ask){ .code = s->code, .is_oneway = s->is_oneway, .body = s->body,
-			       .fill = put_header, .done = answered, .data = s };
+	s->ask.code = s->code; /* field by field: the struct is long, and zeroed when it is made */
+	s->ask.is_oneway = s->is_oneway;
+	s->ask.body = s->body;
+	s->ask.fill = put_header;
+	s->ask.done = answered;
+	s->ask.data = s;
 	s->ask.room = HEADER_FIELD_ROOM(1, s->props.len) +
 		      HEADER_FIELD_ROOM(1, strlen(s->topic)) +
 		      HEADER_FIELD_ROOM(1, strlen(s->sender->group)) +
@@ -228,7 +227,7 @@ static bool is_open(const struct send *s, const struct route *r, const struct ro
 static const struct route_queue *pick(struct send *s, struct route *r)
 {
 	const struct mosaic_slice none = { NULL, 0 };
-	uint64_t now = host_now_ns(s->sender->engine->host);
+	struct engine *e = s->sender->engine;
 
 	for (int strict = 2; strict >= 0; strict--)
 		for (uint32_t i = 0; i < r->n_writes; i++) {
@@ -238,7 +237,8 @@ static const struct route_queue *pick(struct send *s, struct route *r)
 							 r->n_writes)];
 
 			if (is_open(s, r, q) && (strict == 0 || q->broker != s->to) &&
-			    (strict < 2 || q->broker->avoid_ns <= now))
+			    (strict < 2 || q->broker->avoid_ns == 0 ||
+			     q->broker->avoid_ns <= host_now_ns(e->host)))
 				return q;
 		}
 	return &r->writes[0];
@@ -282,7 +282,7 @@ static void routed(struct route_wait *wait, struct route *r, int status, const c
 	s->attempts_left--;
 	s->result.attempts++;
 	s->result.queue_id = q->id;
-	snprintf(s->result.broker, sizeof(s->result.broker), "%s", s->to->name);
+	text_copy(s->result.broker, sizeof(s->result.broker), slice_str(s->to->name));
 	ask_broker(s, broker_address(s->to, 0));
 }
 

@@ -42,12 +42,12 @@ struct send {
 	uint64_t due_ns, sent_ns;
 	size_t weight; /* what it counts against the bounds */
 	char *view; /* properties with 0 for 1 and 2, when there is a hook; name 0 value 0 ... */
-	struct mosaic_send_result result;
 	void (*done)(struct send *send); /* once; owns the send again */
 	void *data;
 	/* producer.c's: whom it tells */
 	void (*ended)(void *data, const struct mosaic_send_result *result);
 	void *ended_data;
+	struct mosaic_send_result result; /* last: it is not zeroed as the rest is */
 };
 
 /* What a message is sent as. Zero: a message like any other. */
