@@ -15,6 +15,7 @@ struct command {
 };
 
 int cmd_admin(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_consume(int argc, char **argv);
 int cmd_plugins(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct command commands[] = {
 	{ "produce", cmd_produce, "send messages" },
 	{ "consume", cmd_consume, "receive messages" },
 	{ "admin", cmd_admin, "look at a cluster and change it: topics, groups, offsets" },
+	{ "bench", cmd_bench, "measure: produce, consume, end to end" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "print this, or the help of a command" },
 };
