@@ -10,11 +10,12 @@ static void orderly_keeps_the_order_of_a_queue_through_refusals(void **state)
 	sink_init(&sink);
 	sink.refusals = 1;
 	rig_init(&r, "");
-	rig_send(&r, "Order", 0, 12, NULL, "one-key");
-	struct mosaic_consumer_options o = rig_options("G", &sink);
+	const char *topic = own("Order"), *group = own("GOrder");
+	rig_send(&r, topic, 0, 12, NULL, "one-key");
+	struct mosaic_consumer_options o = rig_options(group, &sink);
 	o.is_orderly = 1;
 	o.suspend_ms = 10;
-	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Order", NULL);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 24), 24);
 	mosaic_consumer_destroy(&c);
 	for (uint32_t i = 0; i < 24; i++) { /* 0 0 1 1 2 2 ... */
@@ -34,15 +35,18 @@ static void an_orderly_message_that_never_succeeds_goes_to_the_dlq(void **state)
 	sink_init(&dead);
 	sink.refusals = 100;
 	rig_init(&r, "");
-	rig_send(&r, "Dead", 0, 2, NULL, "one-key");
-	struct mosaic_consumer_options o = rig_options("G", &sink);
+	const char *topic = own("Dead"), *group = own("GDead");
+	char dlq[80];
+	snprintf(dlq, sizeof(dlq), "%%DLQ%%%s", group);
+	rig_send(&r, topic, 0, 2, NULL, "one-key");
+	struct mosaic_consumer_options o = rig_options(group, &sink);
 	o.is_orderly = 1;
 	o.suspend_ms = 10;
 	o.max_reconsume = 2;
-	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Dead", NULL);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 6), 6); /* 3 tries each */
-	struct mosaic_consumer_options d = rig_options("D", &dead);
-	struct mosaic_consumer *other = rig_consumer(r.client, &d, "%DLQ%G", NULL);
+	struct mosaic_consumer_options d = rig_options(own("DDead"), &dead);
+	struct mosaic_consumer *other = rig_consumer(r.client, &d, dlq, NULL);
 	assert_int_equal(sink_wait(&dead, 2), 2);
 	mosaic_consumer_destroy(&c);
 	mosaic_consumer_destroy(&other);
@@ -61,18 +65,21 @@ static void a_refused_message_comes_again_and_then_goes_to_the_dlq(void **state)
 	sink_init(&dead);
 	sink.refusals = 2;
 	rig_init(&r, "");
-	rig_send(&r, "Retry", 0, 3, NULL, NULL);
-	struct mosaic_consumer_options o = rig_options("G", &sink);
+	const char *topic = own("Retry"), *group = own("GRetry");
+	char dlq[80];
+	snprintf(dlq, sizeof(dlq), "%%DLQ%%%s", group);
+	rig_send(&r, topic, 0, 3, NULL, NULL);
+	struct mosaic_consumer_options o = rig_options(group, &sink);
 	o.max_reconsume = 1;
-	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Retry", NULL);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 6), 6); /* after the first delay, which is 10 s */
-	struct mosaic_consumer_options d = rig_options("D", &dead);
-	struct mosaic_consumer *other = rig_consumer(r.client, &d, "%DLQ%G", NULL);
+	struct mosaic_consumer_options d = rig_options(own("DRetry"), &dead);
+	struct mosaic_consumer *other = rig_consumer(r.client, &d, dlq, NULL);
 	assert_int_equal(sink_wait(&dead, 3), 3);
 	mosaic_consumer_destroy(&c);
 	mosaic_consumer_destroy(&other);
 	for (uint32_t i = 0; i < 6; i++) {
-		assert_string_equal(sink.got[i].topic, "Retry");
+		assert_string_equal(sink.got[i].topic, topic);
 		assert_int_equal(sink.got[i].reconsumed, i / 3);
 	}
 	rig_fini(&r);
@@ -89,22 +96,23 @@ static void broadcasting_goes_on_after_a_restart(void **state)
 	char dirs[2][128];
 	(void)state;
 	rig_init(&r, "");
-	rig_send(&r, "Broad", 0, 10, NULL, NULL);
+	const char *topic = own("Broad"), *group = own("GBroad");
+	rig_send(&r, topic, 0, 10, NULL, NULL);
 	for (int i = 0; i < 2; i++) {
-		snprintf(dirs[i], sizeof(dirs[i]), "%s/offsets%d", r.child.dir, i);
+		snprintf(dirs[i], sizeof(dirs[i]), "%s/offsets%d", r.dir, i);
 		sink_init(&sinks[i]);
-		o[i] = rig_options("G", &sinks[i]);
+		o[i] = rig_options(group, &sinks[i]);
 		o[i].model = MOSAIC_BROADCASTING;
 		o[i].offset_dir = dirs[i];
-		c[i] = rig_consumer(r.client, &o[i], "Broad", NULL);
+		c[i] = rig_consumer(r.client, &o[i], topic, NULL);
 	}
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(sink_wait(&sinks[i], 10), 10);
 		mosaic_consumer_destroy(&c[i]);
 	}
-	rig_send(&r, "Broad", 10, 15, NULL, NULL);
+	rig_send(&r, topic, 10, 15, NULL, NULL);
 	for (int i = 0; i < 2; i++) {
-		c[i] = rig_consumer(r.client, &o[i], "Broad", NULL);
+		c[i] = rig_consumer(r.client, &o[i], topic, NULL);
 		assert_int_equal(sink_wait(&sinks[i], 15), 15);
 		assert_int_equal(sink_distinct(&sinks[i]), 15);
 		mosaic_consumer_destroy(&c[i]);
@@ -122,11 +130,12 @@ static void a_full_cache_stops_pulling_until_messages_are_consumed(void **state)
 	sink_init(&sink);
 	sink.is_blocked = true;
 	rig_init(&r, "");
-	rig_send(&r, "Full", 0, 100, NULL, "one-key");
-	struct mosaic_consumer_options o = rig_options("G", &sink);
+	const char *topic = own("Full"), *group = own("GFull");
+	rig_send(&r, topic, 0, 100, NULL, "one-key");
+	struct mosaic_consumer_options o = rig_options(group, &sink);
 	o.max_cached = 10;
 	o.pull_batch = 5;
-	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Full", NULL);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 4), 4); /* as many as there are threads */
 	mosaic_client_metrics(r.client, &m);
 	assert_in_range(m.pulled, 4, 14);
@@ -152,15 +161,16 @@ static void a_listener_that_hangs_does_not_hold_up_the_stop(void **state)
 	sink_init(&sink);
 	sink.is_blocked = true;
 	rig_init(&r, "");
-	rig_send(&r, "Hang", 0, 6, NULL, "one-key");
-	struct mosaic_consumer_options o = rig_options("G", &sink);
-	struct mosaic_consumer *c = rig_consumer(r.client, &o, "Hang", NULL);
+	const char *topic = own("Hang"), *group = own("GHang");
+	rig_send(&r, topic, 0, 6, NULL, "one-key");
+	struct mosaic_consumer_options o = rig_options(group, &sink);
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 4), 4);
 	mosaic_consumer_stop(c, 10);
 	sink_block(&sink, false);
 	mosaic_consumer_destroy(&c);
 	assert_int_equal(sink.count, 4); /* nothing was given out after the stop */
-	c = rig_consumer(r.client, &o, "Hang", NULL);
+	c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 10), 10); /* all of them come again */
 	mosaic_consumer_destroy(&c);
 	rig_fini(&r);
@@ -176,16 +186,17 @@ static void a_new_group_begins_where_it_was_told(void **state)
 	(void)state;
 	sink_init(&sink);
 	rig_init(&r, "");
-	rig_send(&r, "From", 0, 5, NULL, "one-key");
+	const char *topic = own("From"), *group = own("GFrom");
+	rig_send(&r, topic, 0, 5, NULL, "one-key");
 	clock_gettime(CLOCK_REALTIME, &now);
 	int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1;
 	do /* the clock of the store has milliseconds */
 		clock_gettime(CLOCK_REALTIME, &now);
 	while ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 <= at);
-	rig_send(&r, "From", 5, 8, NULL, "one-key");
+	rig_send(&r, topic, 5, 8, NULL, "one-key");
 	struct mosaic_queue queues[16];
 	uint32_t n = 16;
-	assert_int_equal(mosaic_client_queues(r.client, "From", 0, queues, &n, &err), 0);
+	assert_int_equal(mosaic_client_queues(r.client, topic, 0, queues, &n, &err), 0);
 	int64_t found = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		int64_t min, max, time;
@@ -198,14 +209,14 @@ static void a_new_group_begins_where_it_was_told(void **state)
 			assert_int_equal(time, 5);
 	}
 	assert_int_equal(found, 8);
-	assert_int_equal(mosaic_client_committed(r.client, "G", &queues[0], &found, &err), 0);
+	assert_int_equal(mosaic_client_committed(r.client, group, &queues[0], &found, &err), 0);
 	assert_int_equal(found, 0); /* a young queue's, for any group */
-	struct mosaic_consumer_options o = rig_options("G", &sink);
+	struct mosaic_consumer_options o = rig_options(group, &sink);
 	o.model = MOSAIC_BROADCASTING; /* the broker sends a new clustering group to a queue's 0 */
 	o.from = MOSAIC_FROM_TIME;
 	o.from_ms = at;
-	o.offset_dir = r.child.dir;
-	struct mosaic_consumer *c = rig_consumer(r.client, &o, "From", NULL);
+	o.offset_dir = r.dir;
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
 	assert_int_equal(sink_wait(&sink, 3), 3);
 	assert_int_equal(atoi(sink.got[0].body) + atoi(sink.got[1].body) + atoi(sink.got[2].body),
 			 5 + 6 + 7);
@@ -225,5 +236,5 @@ int main(void)
 		cmocka_unit_test(a_listener_that_hangs_does_not_hold_up_the_stop),
 		cmocka_unit_test(a_new_group_begins_where_it_was_told),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, rig_await, NULL);
 }

@@ -52,25 +52,26 @@ static void a_subscribed_puller_polls_each_message_once_and_commits(void **state
 	uint32_t count;
 	(void)state;
 	rig_init(&r, "");
-	rig_send(&r, "Polled", 0, 10, NULL, "one-key");
-	struct mosaic_puller *p = open_puller(&r, "G", 1);
-	assert_int_equal(mosaic_puller_subscribe(p, "Polled", MOSAIC_TAGS, NULL, &err), 0);
+	const char *topic = own("Polled"), *group = own("GPolled");
+	rig_send(&r, topic, 0, 10, NULL, "one-key");
+	struct mosaic_puller *p = open_puller(&r, group, 1);
+	assert_int_equal(mosaic_puller_subscribe(p, topic, MOSAIC_TAGS, NULL, &err), 0);
 	assert_int_equal(mosaic_puller_start(p, &err), 0);
 	assert_int_equal(poll_all(p, 10, &queue), 45);
 	assert_int_equal(mosaic_puller_poll(p, 0, &messages, &count), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(mosaic_puller_commit(p, &err), 0);
-	assert_int_equal(mosaic_client_committed(r.client, "G", &queue, &offset, &err), 0);
+	assert_int_equal(mosaic_client_committed(r.client, group, &queue, &offset, &err), 0);
 	assert_int_equal(offset, 10);
-	rig_send(&r, "Polled", 10, 12, NULL, "one-key");
+	rig_send(&r, topic, 10, 12, NULL, "one-key");
 	assert_int_equal(poll_all(p, 2, NULL), 21);
 	mosaic_puller_destroy(&p); /* manual: the two are not committed */
-	p = open_puller(&r, "G", 0);
-	assert_int_equal(mosaic_puller_subscribe(p, "Polled", MOSAIC_TAGS, NULL, &err), 0);
+	p = open_puller(&r, group, 0);
+	assert_int_equal(mosaic_puller_subscribe(p, topic, MOSAIC_TAGS, NULL, &err), 0);
 	assert_int_equal(mosaic_puller_start(p, &err), 0);
 	assert_int_equal(poll_all(p, 2, NULL), 21);
 	mosaic_puller_stop(p);
-	assert_int_equal(mosaic_client_committed(r.client, "G", &queue, &offset, &err), 0);
+	assert_int_equal(mosaic_client_committed(r.client, group, &queue, &offset, &err), 0);
 	assert_int_equal(offset, 12);
 	assert_int_equal(mosaic_puller_poll(p, 0, &messages, &count), MOSAIC_E_CLOSED);
 	mosaic_puller_destroy(&p);
@@ -87,9 +88,10 @@ static void assigned_queues_are_sought_paused_and_committed(void **state)
 	int64_t offset;
 	(void)state;
 	rig_init(&r, "");
-	rig_send(&r, "Assigned", 0, 10, NULL, "one-key");
-	assert_int_equal(mosaic_client_queues(r.client, "Assigned", 0, queues, &n, &err), 0);
-	struct mosaic_puller *p = open_puller(&r, "G", 0);
+	const char *topic = own("Assigned"), *group = own("GAssigned");
+	rig_send(&r, topic, 0, 10, NULL, "one-key");
+	assert_int_equal(mosaic_client_queues(r.client, topic, 0, queues, &n, &err), 0);
+	struct mosaic_puller *p = open_puller(&r, group, 0);
 	assert_int_equal(mosaic_puller_assign(p, queues, n, &err), 0);
 	assert_int_equal(mosaic_puller_subscribe(p, "Other", MOSAIC_TAGS, NULL, &err),
 			 MOSAIC_E_INVAL);
@@ -98,13 +100,13 @@ static void assigned_queues_are_sought_paused_and_committed(void **state)
 	assert_int_equal(mosaic_puller_seek(p, &queue, 7), 0);
 	assert_int_equal(poll_all(p, 3, NULL), 24);
 	assert_int_equal(mosaic_puller_pause(p, &queue, 1), 0);
-	rig_send(&r, "Assigned", 10, 11, NULL, "one-key");
+	rig_send(&r, topic, 10, 11, NULL, "one-key");
 	assert_int_equal(mosaic_puller_poll(p, 50, &messages, &count), 0);
 	assert_int_equal(count, 0);
 	assert_int_equal(mosaic_puller_pause(p, &queue, 0), 0);
 	assert_int_equal(poll_all(p, 1, NULL), 10);
 	assert_int_equal(mosaic_puller_commit_offset(p, &queue, 4, &err), 0);
-	assert_int_equal(mosaic_client_committed(r.client, "G", &queue, &offset, &err), 0);
+	assert_int_equal(mosaic_client_committed(r.client, group, &queue, &offset, &err), 0);
 	assert_int_equal(offset, 4);
 	assert_int_equal(mosaic_puller_assign(p, &queue, 1, &err), 0);
 	assert_int_equal(mosaic_puller_assignment(p, mine, &n_mine), 0);
@@ -120,5 +122,5 @@ int main(void)
 		cmocka_unit_test(a_subscribed_puller_polls_each_message_once_and_commits),
 		cmocka_unit_test(assigned_queues_are_sought_paused_and_committed),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, rig_await, NULL);
 }

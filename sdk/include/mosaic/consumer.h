@@ -188,13 +188,14 @@ struct mosaic_popper_options {
 	uint32_t kind;          /* enum mosaic_expression */
 	uint32_t invisible_ms;  /* nobody else gets a message for so long: 60000 */
 	uint32_t poll_ms;       /* the broker holds an empty answer back: 15000 */
-	uint32_t reserved0;
+	uint32_t from;          /* MOSAIC_FROM_LAST or _FIRST, of queues that are new to the group */
 };
 
 MOSAIC_EXPORT int32_t mosaic_popper_create(struct mosaic_client *client,
 					   const struct mosaic_popper_options *options,
 					   struct mosaic_popper **out, struct mosaic_error *error);
-/* [blocks] As mosaic_puller_poll. */
+/* [blocks] As mosaic_puller_poll, but nothing is consumed before it is acknowledged. MOSAIC_E_IO:
+ * the last that was heard of a broker, or its silence, was an error. */
 MOSAIC_EXPORT int32_t mosaic_popper_receive(struct mosaic_popper *popper, uint32_t timeout_ms,
 					    const struct mosaic_received **messages,
 					    uint32_t *count);
