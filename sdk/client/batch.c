@@ -7,7 +7,6 @@
 struct part {
 	uint32_t from, count;
 	size_t bytes;
-	char first_id[ID_CHARS + 1];
 };
 
 static int measure(struct mosaic_producer *p, const struct mosaic_message *m, const char *topic,
@@ -52,36 +51,30 @@ static void choose(struct mosaic_producer *p, const struct mosaic_message *messa
 }
 
 static int encode(struct mosaic_producer *p, const struct mosaic_message *messages,
-		  struct part *part, uint8_t **out)
+		  const struct part *part, struct send **out)
 {
-	uint8_t *bytes = malloc(part->bytes), *at = bytes;
 	char id[ID_CHARS + 1];
+	uint8_t *at;
 
-	if (bytes == NULL)
-		return MOSAIC_E_NOMEM;
+	client_make_id(p->client, id);
+	int rc = send_make_batch(&p->sender, messages[0].topic, part->bytes, id, out, &at);
+	if (rc != 0)
+		return rc;
 	for (uint32_t i = 0; i < part->count; i++) {
-		client_make_id(p->client, id);
-		if (i == 0)
-			memcpy(part->first_id, id, sizeof(id));
+		if (i > 0)
+			client_make_id(p->client, id);
 		at = batch_item_put(at, &messages[part->from + i], id);
 	}
-	ASSERT(at == bytes + part->bytes);
-	*out = bytes;
+	ASSERT(at == (*out)->body.ptr + part->bytes);
 	return 0;
 }
 
 static int send_part(struct mosaic_producer *p, const struct mosaic_message *messages,
-		     struct part *part, struct mosaic_send_result *result)
+		     const struct part *part, struct mosaic_send_result *result)
 {
-	uint8_t *bytes;
 	struct send *s;
+	int rc = encode(p, messages, part, &s);
 
-	int rc = encode(p, messages, part, &bytes);
-	if (rc != 0)
-		return rc;
-	rc = send_make_batch(&p->sender, messages[0].topic, slice(bytes, part->bytes),
-			     part->first_id, &s);
-	free(bytes);
 	return rc != 0 ? rc : producer_submit_wait(p, s, result);
 }
 

@@ -14,7 +14,6 @@
 
 #define TOPIC_MAX 127
 #define PROPS_SENT_MAX 32000 /* the broker adds some of its own up to PROPS_MAX */
-#define BATCH_ITEM_FIXED 22  /* 4 size, 4 magic, 4 crc, 4 flag, 4 body length, 2 properties */
 
 bool topic_is_valid(const char *topic)
 {
@@ -238,6 +237,7 @@ int send_make(struct sender *sender, const struct mosaic_message *m, const char 
 
 void send_free(struct send *s)
 {
+	free(s->ids);
 	free(s);
 }
 
@@ -255,40 +255,54 @@ size_t batch_item_len(const struct sender *sender, const struct mosaic_message *
 	return p.is_bad || p.len > PROPS_SENT_MAX ? 0 : BATCH_ITEM_FIXED + m->body.len + p.len;
 }
 
-uint8_t *batch_item_put(uint8_t *at, const struct mosaic_message *m, const char *id)
+static void put_item_head(uint8_t *at, size_t size, size_t body_len)
 {
-	uint8_t *start = at;
-
+	put_be32(at, (uint32_t)size);
 	put_be32(at + 4, 0);  /* magic and crc are the broker's */
 	put_be32(at + 8, 0);
 	put_be32(at + 12, 0); /* flag */
-	put_be32(at + 16, (uint32_t)m->body.len);
-	memcpy(at + 20, m->body.ptr, m->body.len);
-	at += 20 + m->body.len;
-	struct pairs p = { .at = at + 2 };
-	put_all(&p, m, id, &plain);
-	put_be16(at, (uint16_t)p.len);
-	at += 2 + p.len;
-	put_be32(start, (uint32_t)(at - start));
-	return at;
+	put_be32(at + 16, (uint32_t)body_len);
 }
 
-int send_make_batch(struct sender *sender, const char *topic, struct mosaic_slice body,
-		    const char *id, struct send **out)
+uint8_t *batch_item_put(uint8_t *at, const struct mosaic_message *m, const char *id)
+{
+	uint8_t *props = at + 20 + m->body.len;
+	struct pairs p = { .at = props + 2 };
+
+	memcpy(at + 20, m->body.ptr, m->body.len);
+	put_all(&p, m, id, &plain);
+	put_be16(props, (uint16_t)p.len);
+	put_item_head(at, BATCH_ITEM_FIXED + m->body.len + p.len, m->body.len);
+	return props + 2 + p.len;
+}
+
+uint8_t *batch_item_encode(uint8_t *at, struct mosaic_slice body, struct mosaic_slice props)
+{
+	uint8_t *end = at + BATCH_ITEM_FIXED + body.len + props.len;
+
+	put_item_head(at, (size_t)(end - at), body.len);
+	memcpy(at + 20, body.ptr, body.len);
+	put_be16(at + 20 + body.len, (uint16_t)props.len);
+	memcpy(end - props.len, props.ptr, props.len);
+	return end;
+}
+
+int send_make_batch(struct sender *sender, const char *topic, size_t bytes, const char *id,
+		    struct send **out, uint8_t **body)
 {
 	/* Not its id: the broker appends the properties of a batch to those of each message. */
 	static const char props[] = "WAIT\1true\2";
-	struct send *s = send_alloc(sender, text_size(topic) + body.len, id);
+	struct send *s = send_alloc(sender, text_size(topic) + bytes, id);
 
 	if (s == NULL)
 		return MOSAIC_E_NOMEM;
 	uint8_t *at = (uint8_t *)(s + 1);
 	s->topic = put_text(&at, topic);
-	memcpy(at, body.ptr, body.len);
-	s->body = slice(at, body.len);
+	s->body = slice(at, bytes);
 	s->props = slice(props, sizeof(props) - 1);
 	s->code = REQ_SEND_BATCH_MESSAGE;
-	s->weight = body.len;
+	s->weight = bytes;
 	*out = s;
+	*body = at;
 	return 0;
 }

@@ -4,7 +4,7 @@
  */
 #include "producer_priv.h"
 #include "base/mem.h"
-#include "wire/message.h"
+#include "wire/codes.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -51,6 +51,8 @@ static void fill_sender(struct mosaic_producer *p)
 				     .hook = o->hook,
 				     .hook_data = o->hook_data };
 	list_init(&p->sender.sends);
+	p->lingers = (struct linger_set){ .sender = &p->sender, .bytes = o->batch_bytes,
+					  .wait_ns = o->batch_linger_us * UINT64_C(1000) };
 }
 
 static void begin_join(struct client_task *task)
@@ -68,6 +70,7 @@ static void begin_cancel(struct client_task *task)
 	while (!list_empty(&p->sender.sends))
 		send_end(LIST_ENTRY(p->sender.sends.next, struct send, link), MOSAIC_E_CANCELED,
 			 "the producer stops");
+	linger_cancel(&p->lingers);
 	requests_cancel(p);
 	producer_group_leave(&p->client->engine, &p->group);
 	client_task_end(task, 0);
@@ -87,6 +90,7 @@ static void destroy_member(struct client_member *m)
 
 static void producer_free(struct mosaic_producer *p)
 {
+	linger_free(&p->lingers);
 	balancer_free(&p->balance);
 	balancer_free(&p->by_key);
 	pthread_cond_destroy(&p->idle);
@@ -215,7 +219,13 @@ static void finished(struct send *s)
 
 static void posted(struct mosaic_req *req)
 {
-	send_start(CONTAINER_OF(req, struct send, post));
+	struct send *s = CONTAINER_OF(req, struct send, post);
+	struct mosaic_producer *p = s->data;
+
+	if (s->may_batch)
+		linger_add(&p->lingers, s);
+	else
+		send_start(s);
 }
 
 int producer_submit(struct mosaic_producer *p, struct send *s, send_ended ended, void *data)
@@ -248,6 +258,15 @@ int producer_submit(struct mosaic_producer *p, struct send *s, send_ended ended,
 	return rc;
 }
 
+/* Alone: what is compressed, half, a reply, for a certain queue or time, or wants no answer. */
+static bool may_batch(const struct mosaic_producer *p, const struct mosaic_message *m,
+		      const struct send *s)
+{
+	return p->lingers.wait_ns > 0 && s->code == REQ_SEND_MESSAGE_V2 && s->sys_flag == 0 &&
+	       !s->is_oneway && s->key == NULL && s->broker == NULL && m->delay_level == 0 &&
+	       m->deliver_ms == 0;
+}
+
 int producer_send(struct mosaic_producer *p, const struct mosaic_message *m,
 		  const struct send_shape *shape, send_ended ended, void *data)
 {
@@ -256,7 +275,10 @@ int producer_send(struct mosaic_producer *p, const struct mosaic_message *m,
 
 	client_make_id(p->client, id);
 	int rc = send_make(&p->sender, m, id, shape, &s);
-	return rc != 0 ? rc : producer_submit(p, s, ended, data);
+	if (rc != 0)
+		return rc;
+	s->may_batch = may_batch(p, m, s);
+	return producer_submit(p, s, ended, data);
 }
 
 /* ---- waiting ---- */
@@ -307,7 +329,10 @@ int producer_send_wait(struct mosaic_producer *p, const struct mosaic_message *m
 
 	client_make_id(p->client, id);
 	int rc = send_make(&p->sender, m, id, shape, &s);
-	return rc != 0 ? rc : producer_submit_wait(p, s, result);
+	if (rc != 0)
+		return rc;
+	s->may_batch = may_batch(p, m, s);
+	return producer_submit_wait(p, s, result);
 }
 
 static const struct send_shape normal = { .code = 0 };

@@ -3,6 +3,7 @@
 #define CLIENT_PRODUCER_PRIV_H
 
 #include "client.h"
+#include "linger.h"
 #include "send.h"
 
 struct mosaic_producer {
@@ -12,6 +13,7 @@ struct mosaic_producer {
 	struct sender sender;
 	struct balancer balance, by_key;
 	struct producer_group group; /* [core] */
+	struct linger_set lingers;   /* [core] */
 	char *group_name;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t idle;  /* n_busy has become 0 */

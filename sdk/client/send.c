@@ -40,14 +40,14 @@ static void judge(struct engine *e, struct broker *b, uint64_t took_ms)
 
 #define VIEW_PROPERTIES 128 /* more than these are not shown */
 
-static void call_hook(struct send *s, const struct mosaic_send_result *result)
+void send_hook(struct send *s, const struct mosaic_send_result *result)
 {
 	struct mosaic_property pairs[VIEW_PROPERTIES];
 	struct mosaic_message m = { .struct_size = sizeof(m), .topic = s->topic, .body = s->body,
 				    .sharding_key = s->key, .properties = pairs };
 	const char *at = s->view;
 
-	if (s->sender->hook == NULL)
+	if (s->sender->hook == NULL || s->view == NULL) /* a batch shows its messages instead */
 		return;
 	while (at != NULL && at < s->view + s->props.len && m.n_properties < VIEW_PROPERTIES) {
 		struct mosaic_property *p = &pairs[m.n_properties++];
@@ -84,7 +84,7 @@ void send_end(struct send *s, int status, const char *text)
 	if (status != 0)
 		snprintf(s->result.text, sizeof(s->result.text), "%s", text);
 	number_add(status == 0 ? &e->numbers.sent : &e->numbers.send_errors, 1);
-	call_hook(s, &s->result);
+	send_hook(s, &s->result);
 	s->done(s);
 }
 
@@ -131,8 +131,10 @@ static void accepted(struct send *s, const struct header *h)
 	(void)header_i32(h, "queueId", &r->queue_id);
 	(void)header_i64(h, "queueOffset", &r->queue_offset);
 	text_copy(r->offset_id, sizeof(r->offset_id), id);
-	if (strchr(r->offset_id, ',') != NULL) /* a batch: that of its first message */
-		*strchr(r->offset_id, ',') = '\0';
+	if (s->code == REQ_SEND_BATCH_MESSAGE) {
+		r->offset_id[strcspn(r->offset_id, ",")] = '\0'; /* that of its first message */
+		s->ids = strndup((const char *)id.ptr, id.len);
+	}
 	text_copy(r->recall_handle, sizeof(r->recall_handle), header_str(h, "recallHandle"));
 	text_copy(r->transaction_id, sizeof(r->transaction_id), header_str(h, "transactionId"));
 	send_end(s, 0, "");
@@ -209,7 +211,7 @@ static void ask_broker(struct send *s, const char *address)
 		      HEADER_FIELD_ROOM(1, strlen(s->topic)) +
 		      HEADER_FIELD_ROOM(1, strlen(s->sender->group)) +
 		      HEADER_FIELD_ROOM(1, strlen(s->to->name)) + 10 * HEADER_FIELD_ROOM(1, 20);
-	call_hook(s, NULL);
+	send_hook(s, NULL);
 	/* The deadline ends it; the ask's own time only has to be no shorter. */
 	engine_ask(e, &s->ask, address, s->due_ns - s->sent_ns + SECOND_NS);
 }

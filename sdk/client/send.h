@@ -37,7 +37,8 @@ struct send {
 	int32_t code; /* REQ_SEND_MESSAGE_V2, REQ_SEND_BATCH_MESSAGE, REQ_SEND_REPLY_MESSAGE_V2 */
 	int32_t sys_flag, queue_id;
 	uint32_t attempts_left;
-	bool is_oneway, is_ended, is_started;
+	bool is_oneway, is_ended, may_batch;
+	char *ids; /* of a batch: those the broker gave, separated by commas; may be NULL */
 	struct broker *to; /* of this attempt */
 	uint64_t due_ns, sent_ns;
 	size_t weight; /* what it counts against the bounds */
@@ -63,18 +64,23 @@ struct send_shape {
  * E_NOMEM. [any] */
 NODISCARD int send_make(struct sender *sender, const struct mosaic_message *m, const char *id,
 			const struct send_shape *shape, struct send **out);
-/* A batch of what lies encoded in body, which is copied. [any] */
-NODISCARD int send_make_batch(struct sender *sender, const char *topic, struct mosaic_slice body,
-			      const char *id, struct send **out);
+/* A batch of so many bytes, which are written to *body before it is started: 0 or E_NOMEM. [any] */
+NODISCARD int send_make_batch(struct sender *sender, const char *topic, size_t bytes,
+			      const char *id, struct send **out, uint8_t **body);
+#define BATCH_ITEM_FIXED 22 /* 4 size, 4 magic, 4 crc, 4 flag, 4 body length, 2 properties */
 /* Bytes that a message needs in a batch; 0: it is not valid there. [any] */
 size_t batch_item_len(const struct sender *sender, const struct mosaic_message *m, const char *id);
-/* Writes them and returns their end. [any] */
+/* Write them and return their end. [any] */
 uint8_t *batch_item_put(uint8_t *at, const struct mosaic_message *m, const char *id);
+uint8_t *batch_item_encode(uint8_t *at, struct mosaic_slice body, struct mosaic_slice props);
 void send_free(struct send *s); /* [any] */
 
 /* done() runs exactly once, maybe inside. s->done and s->data are set. */
 void send_start(struct send *s);
 void send_end(struct send *s, int status, const char *text); /* no-op when it has ended */
+
+/* Calls the producer's hook, if there is one; result NULL: before. */
+void send_hook(struct send *s, const struct mosaic_send_result *result);
 
 /* Whether brokers and Java's clients take it as a topic's name. [any] */
 bool topic_is_valid(const char *topic);

@@ -313,6 +313,29 @@ static void a_batch_is_split_where_it_is_too_long(void **state)
 	end(&f);
 }
 
+static void count_sent(void *data, const struct mosaic_send_result *result);
+
+static void messages_are_batched_by_themselves(void **state)
+{
+	const struct mosaic_producer_options o = { .struct_size = sizeof(o),
+						   .batch_linger_us = 20000 };
+	struct fixture f = { .max_message = 0 };
+	atomic_int counts[2] = { 0, 0 };
+	(void)state;
+	begin(&f, &o);
+	struct mosaic_message m = message(topic("Linger"), "x");
+	assert_int_equal(mosaic_producer_send(f.producer, &m, NULL), 0);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(mosaic_producer_send_async(f.producer, &m, count_sent, counts), 0);
+	mosaic_producer_stop(f.producer, WAIT_MS);
+	assert_int_equal(atomic_load(&counts[0]), 100);
+	json_t *ids = json_object();
+	read_topic(&f, topic("Linger"), collect_ids, ids);
+	assert_int_equal(json_object_size(ids), 101);
+	json_decref(ids);
+	end(&f);
+}
+
 static void look_at_compressed(void *ctx, const struct message *m)
 {
 	(void)ctx;
@@ -650,6 +673,7 @@ int main(void)
 		cmocka_unit_test(a_chosen_queue_is_taken),
 		cmocka_unit_test(a_send_can_be_waited_for_later_or_never),
 		cmocka_unit_test(a_batch_is_split_where_it_is_too_long),
+		cmocka_unit_test(messages_are_batched_by_themselves),
 		cmocka_unit_test(a_long_body_travels_compressed),
 		cmocka_unit_test(a_delayed_message_comes_later),
 		cmocka_unit_test(a_timer_message_comes_at_its_time_unless_it_is_recalled),

@@ -1,6 +1,7 @@
 /* Routes, choice of queues, retries: the engine under virtual time. */
 #include "send_rig.h"
 #include "codec.h"
+#include "linger.h"
 #include "wire/message.h"
 #include "wire/props.h"
 
@@ -482,6 +483,67 @@ static void a_batch_reads_back_as_its_messages(void **state)
 	rig_close(&r);
 }
 
+static struct send *make(struct rig *r, const char *body, struct outcome *o)
+{
+	const struct send_shape plain = { .code = 0 };
+	struct mosaic_message m = rig_message("T", body);
+	struct send *s;
+
+	*o = (struct outcome){ .n = 0 };
+	assert_int_equal(send_make(&r->sender, &m, MESSAGE_ID, &plain, &s), 0);
+	s->done = rig_ended;
+	s->data = o;
+	return s;
+}
+
+static void messages_that_come_together_go_as_one_batch(void **state)
+{
+	struct rig r;
+	struct outcome o[4];
+	struct fake_frame f;
+	struct batch_item item;
+	(void)state;
+
+	rig_open(&r, NS_A);
+	struct linger_set set = { .sender = &r.sender, .wait_ns = 5 * MS_NS, .bytes = 1000 };
+	for (int i = 0; i < 3; i++)
+		linger_add(&set, make(&r, "hello", &o[i]));
+	fake_host_advance_ms(&r.host, 4);
+	assert_int_equal(fake_net_attempts(r.net, NS_A), 0);
+	fake_host_advance_ms(&r.host, 1);
+	r.ns = rig_accept(&r, NS_A);
+	rig_route(&r, 0, ONE_BROKER);
+	struct mosaic_conn *a = rig_accept(&r, BROKER_A);
+	f = rig_next(a, REQ_SEND_BATCH_MESSAGE);
+	const uint8_t *at = f.body.ptr;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(batch_next(&at, f.body.ptr + f.body.len, &item), 1);
+	assert_ptr_equal(at, f.body.ptr + f.body.len);
+	fake_conn_respond(a, f.header.opaque, 0, NO_BODY, "msgId", "A,B,C", "queueId", "1",
+			  "queueOffset", "7", NULL);
+	for (int i = 0; i < 3; i++) {
+		const char id[] = { (char)('A' + i), '\0' };
+		assert_int_equal(o[i].n, 1);
+		assert_int_equal(o[i].result.queue_offset, 7 + i);
+		assert_string_equal(o[i].result.offset_id, id);
+	}
+	/* One alone goes as it is; what fills a batch does not wait. */
+	linger_add(&set, make(&r, "hello", &o[0]));
+	fake_host_advance_ms(&r.host, 5);
+	f = rig_next(a, REQ_SEND_MESSAGE_V2);
+	rig_stored(&r, a, &f, 0);
+	char *text = calloc(1, 600);
+	memset(text, 'x', 500);
+	linger_add(&set, make(&r, text, &o[0]));
+	linger_add(&set, make(&r, text, &o[1]));
+	rig_next(a, REQ_SEND_MESSAGE_V2);
+	linger_cancel(&set);
+	assert_int_equal(o[1].result.status, MOSAIC_E_CANCELED);
+	free(text);
+	linger_free(&set);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,6 +565,7 @@ int main(void)
 		cmocka_unit_test(a_long_body_is_compressed_when_that_helps),
 		cmocka_unit_test(wrong_messages_are_not_made),
 		cmocka_unit_test(a_batch_reads_back_as_its_messages),
+		cmocka_unit_test(messages_that_come_together_go_as_one_batch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
