@@ -2,8 +2,8 @@
 #include "base/mem.h"
 #include "bench.h"
 #include "command.h"
+#include "wire/json.h"
 #include <getopt.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

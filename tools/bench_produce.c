@@ -1,6 +1,6 @@
 /*
- * mosaic bench produce: one thread sends, at most in_flight unanswered. At a given rate each message
- * has a due time, and its latency counts from there, whenever it could really be sent: a
+ * mosaic bench produce: one thread sends, at most in_flight unanswered. At a given rate each
+ * message has a due time, and its latency counts from there, whenever it could really be sent: a
  * broker that stands still for a second is seen by all messages of that second ("coordinated
  * omission").
  */

@@ -6,7 +6,7 @@
 #define TOOLS_TABLE_H
 
 #include "base/compiler.h"
-#include <jansson.h>
+#include "wire/json.h"
 #include <stdint.h>
 #include <stdio.h>
 
