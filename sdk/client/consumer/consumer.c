@@ -60,7 +60,6 @@ static void call_ended(struct mosaic_req *req)
 	struct mosaic_consumer *c = call->data;
 	struct share *s = share_of(call->items[0]);
 
-	listeners_returned(c->listeners);
 	if (!call->was_called && s != NULL && !c->is_stopping)
 		c->member.engine->host->timer_start(c->member.engine->host, &s->suspend, AGAIN_NS);
 	if (c->options.is_orderly)
@@ -68,6 +67,12 @@ static void call_ended(struct mosaic_req *req)
 	else
 		concurrent_ended(c, call);
 	free(call);
+	push_call_ended(c);
+}
+
+void push_call_ended(struct mosaic_consumer *c)
+{
+	listeners_returned(c->listeners);
 	push_dispatch(c);
 	stop_if_idle(c);
 }
@@ -108,7 +113,8 @@ void push_settled(struct mosaic_consumer *c, struct share *s)
 	stop_if_idle(c);
 }
 
-static const struct member_ops ops = { .ready = ready, .ends = ends };
+static const struct member_ops ops = { .ready = ready, .ends = ends,
+				       .consume_directly = direct_consume };
 
 /* ---- create ---- */
 
@@ -181,7 +187,7 @@ int32_t mosaic_consumer_create(struct mosaic_client *client,
 		.from = o->from, .from_ms = o->from_ms, .pull_batch = o->pull_batch,
 		.max_cached = o->max_cached, .max_cached_bytes = o->max_cached_bytes,
 		.max_span = o->max_span, .commit_ns = o->commit_ms * MS_NS,
-		.balance = o->balance, .offset_dir = o->offset_dir,
+		.balance = o->balance, .offset_dir = o->offset_dir, .threads = o->threads,
 	};
 	rc = member_init(&c->member, client, &config, &ops, error);
 	c->options.group = c->options.balance = c->options.offset_dir = NULL; /* theirs */
@@ -235,12 +241,15 @@ int32_t mosaic_consumer_subscribe(struct mosaic_consumer *c, const char *topic, 
 	int rc = subscription_make(topic, kind, expression, &x.sub, error);
 	if (rc != 0)
 		return rc;
-	rc = client_task_run(c->client, &x.task);
-	if (rc != 0) {
-		subscription_free(x.sub);
-		return err_set(error, rc, "%s", status_text(rc));
+	rc = subscription_check(c->client, c->member.config.group, x.sub, error);
+	if (rc == 0) {
+		rc = client_task_run(c->client, &x.task);
+		if (rc != 0)
+			err_set(error, rc, "%s", status_text(rc));
 	}
-	return 0;
+	if (rc != 0)
+		subscription_free(x.sub);
+	return rc;
 }
 
 int32_t mosaic_consumer_unsubscribe(struct mosaic_consumer *c, const char *topic)

@@ -391,8 +391,6 @@ static void begin_subscribing(struct client_task *task)
 		rc = err_set(x->error, MOSAIC_E_INVAL, "queues were assigned");
 	if (rc == 0)
 		member_subscribe(m, x->sub);
-	else
-		subscription_free(x->sub);
 	client_task_end(task, rc);
 }
 
@@ -403,7 +401,14 @@ int32_t mosaic_puller_subscribe(struct mosaic_puller *p, const char *topic, uint
 				 .error = error };
 	int rc = subscription_make(topic, kind, expression, &x.sub, error);
 
-	return rc != 0 ? rc : client_task_run(p->client, &x.task);
+	if (rc != 0)
+		return rc;
+	rc = subscription_check(p->client, p->member.config.group, x.sub, error);
+	if (rc == 0)
+		rc = client_task_run(p->client, &x.task);
+	if (rc != 0)
+		subscription_free(x.sub);
+	return rc;
 }
 
 static void assign(struct subscribing *x)

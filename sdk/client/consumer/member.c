@@ -176,6 +176,7 @@ void member_start(struct member *m)
 
 	ASSERT(!m->is_running);
 	m->is_running = true;
+	m->started_ns = host_now_ns(host);
 	consumer_group_join(m->engine, &m->heartbeat);
 	route_watch_start(m->engine, &m->watch);
 	host->timer_start(host, &m->commit, m->config.commit_ns);

@@ -26,6 +26,8 @@ struct member_ops {
 	void (*ready)(struct member *m, struct share *s);
 	/* The share is about to end. */
 	void (*ends)(struct member *m, struct share *s);
+	/* Answers the request 309, now or later. NULL: there is nobody to consume. */
+	void (*consume_directly)(struct member *m, struct request *req);
 };
 
 struct member_topic {
@@ -48,6 +50,7 @@ struct member_config {
 	uint32_t from;  /* enum mosaic_consume_from */
 	int64_t from_ms;
 	uint32_t pull_batch, max_cached, max_cached_bytes, max_span;
+	uint32_t threads; /* told to admins */
 	uint64_t commit_ns;
 	const char *balance;    /* NULL: RocketMQ's average */
 	const char *offset_dir; /* broadcasting */
@@ -67,7 +70,7 @@ struct member {
 	struct route_watch watch;
 	struct list asks; /* struct member_ask: commits, unlocks */
 	int64_t version;  /* of the newest subscription */
-	uint64_t locks_asked_ns;
+	uint64_t locks_asked_ns, started_ns;
 	struct mosaic_queue *assigned; /* exactly these; NULL: shared out in the group */
 	uint32_t n_assigned;
 	bool is_running;
@@ -92,7 +95,7 @@ struct share {
 	int64_t next;    /* offset to pull next */
 	int64_t told;    /* offset that the broker, or the file, knows; -1: none */
 	int64_t from_broker; /* id of the broker to pull from: 0 the master */
-	uint64_t locked_ns, pulled_ns;
+	uint64_t locked_ns, pulled_ns, settled_ns;
 	struct ask ask; /* start or pull */
 	struct mosaic_timer timer;
 	uint32_t n_failed;

@@ -2,8 +2,9 @@
  * Pop. Happy path: receive -> every broker of the topic is asked, each once at a time -> the first
  * answer with messages ends it; the others' answers are kept for the next receive.
  *
- * Failure modes: nobody answers: asked again each second until the time of the receive is over, then
- * it says so; what is kept longer than the broker hides it is dropped, for somebody else gets it.
+ * Failure modes: nobody answers: asked again each second until the time of the receive is over,
+ * then it says so; what is kept longer than the broker hides it is dropped, for somebody else gets
+ * it.
  */
 #include "base/err.h"
 #include "base/mem.h"

@@ -34,6 +34,14 @@ static inline struct share *share_of(const struct item *item)
 void push_dispatch(struct mosaic_consumer *c);
 /* One message has ended without a listener's call: sent back. */
 void push_settled(struct mosaic_consumer *c, struct share *s);
+/* A call of the listener has come back and what it was about is settled. */
+void push_call_ended(struct mosaic_consumer *c);
+
+/* ---- direct.c ---- */
+
+void direct_consume(struct member *m, struct request *req);
+
+/* ---- concurrent.c, orderly.c ---- */
 
 void concurrent_ended(struct mosaic_consumer *c, struct listener_call *call);
 void concurrent_expire(struct mosaic_timer *timer);

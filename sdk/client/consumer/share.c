@@ -151,6 +151,7 @@ bool share_is_usable(const struct share *s)
 
 void share_settled(struct share *s)
 {
+	s->settled_ns = host_now_ns(s->member->engine->host);
 	if (s->state == SHARE_LEAVING && s->queue.n_out == 0) {
 		share_end(s, !s->member->config.is_manual);
 		return;

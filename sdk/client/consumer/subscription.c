@@ -2,8 +2,11 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "client.h"
+#include "wire/codes.h"
 #include "wire/json.h"
 #include <mosaic/consumer.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define EXPRESSION_MAX 8192
@@ -119,4 +122,56 @@ void subscription_write(const struct subscription *s, struct json_writer *w)
 	jw_array_end(w);
 	jw_put_cstr(w, "topic", s->topic);
 	jw_object_end(w);
+}
+
+/* ---- check ---- */
+
+#define CHECK_TIMEOUT_NS (3 * SECOND_NS)
+
+static int take_address(struct route *route, void *address)
+{
+	snprintf(address, sizeof(((struct ask *)0)->address), "%s",
+		 broker_address_any(route->reads[0].broker));
+	return 0;
+}
+
+static int take_verdict(struct ask *ask, struct mosaic_error *error)
+{
+	const struct header *h = ask->response;
+
+	if (h->code == RES_SUBSCRIPTION_PARSE_FAILED)
+		return err_set(error, MOSAIC_E_INVAL, "%.*s", SLICE_ARG(h->remark));
+	if (h->code == RES_SYSTEM_ERROR)
+		return err_set(error, MOSAIC_E_UNSUPPORTED, "%.*s", SLICE_ARG(h->remark));
+	return 0;
+}
+
+static void write_check(const struct mosaic_client *client, const char *group,
+			const struct subscription *s, struct buf *out)
+{
+	struct json_writer w;
+
+	jw_init(&w, out);
+	jw_object(&w);
+	jw_put_cstr(&w, "clientId", client->engine.client_id);
+	jw_put_cstr(&w, "group", group);
+	jw_key(&w, "subscriptionData");
+	subscription_write(s, &w);
+	jw_object_end(&w);
+}
+
+int subscription_check(struct mosaic_client *client, const char *group,
+		       const struct subscription *s, struct mosaic_error *error)
+{
+	struct buf body = BUF_INIT;
+	char address[sizeof(((struct ask *)0)->address)];
+
+	if (s->kind != MOSAIC_SQL92 ||
+	    client_route(client, s->topic, false, take_address, address, NULL) != 0)
+		return 0;
+	write_check(client, group, s, &body);
+	struct ask ask = { .code = REQ_CHECK_CLIENT_CONFIG, .body = buf_slice(&body) };
+	int rc = client_ask(client, &ask, address, CHECK_TIMEOUT_NS, take_verdict, error);
+	buf_free(&body);
+	return rc == MOSAIC_E_INVAL || rc == MOSAIC_E_UNSUPPORTED ? rc : 0;
 }

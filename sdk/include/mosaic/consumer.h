@@ -84,7 +84,8 @@ MOSAIC_EXPORT int32_t mosaic_consumer_create(struct mosaic_client *client,
 					     const struct mosaic_consumer_options *options,
 					     struct mosaic_consumer **out,
 					     struct mosaic_error *error);
-/* Before and after start. expression: "a || b" or NULL for all; SQL92: a condition. */
+/* [blocks] Before and after start; again for a topic: replaced. expression: "a || b" or NULL for
+ * all; SQL92: a condition, which a broker checks: MOSAIC_E_INVAL says why it is none. */
 MOSAIC_EXPORT int32_t mosaic_consumer_subscribe(struct mosaic_consumer *consumer, const char *topic,
 						uint32_t kind, const char *expression,
 						struct mosaic_error *error);
