@@ -235,6 +235,24 @@ static void silent_client_is_closed_after_two_minutes(void **state)
 	rig_close(&r);
 }
 
+static void a_client_without_an_id_is_none(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	fake_conn_request(c, REQ_HEART_BEAT, slice_str("{\"producerDataSet\":[{\"groupName\":"
+						       "\"P\"}]}"), NULL);
+	f = rig_answer(&r, c);
+	assert_remark(&f, 1, "the request has no valid field clientID");
+	assert_int_equal(r.broker->clients->n_members, 0);
+	fake_conn_request(c, REQ_UNREGISTER_CLIENT, NO_BODY, "producerGroup", "P", NULL);
+	f = rig_answer(&r, c);
+	assert_remark(&f, 1, "the request has no valid field clientID");
+	rig_close(&r);
+}
+
 static void group_without_members_is_gone(void **state)
 {
 	struct rig r;
@@ -323,6 +341,10 @@ static void client_config_is_checked(void **state)
 			  slice_str("{\"subscriptionData\":{\"expressionType\":\"SQL92\"}}"), NULL);
 	f = rig_answer(&r, c);
 	assert_remark(&f, 1, "The broker does not support consumer to filter message by SQL92");
+	fake_conn_request(c, REQ_CHECK_CLIENT_CONFIG, slice_str("nonsense"), NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 1);
+	fake_conn_request(c, REQ_CHECK_CLIENT_CONFIG, NO_BODY, NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 0);
 	rig_close(&r);
 }
 
@@ -355,6 +377,7 @@ int main(void)
 		cmocka_unit_test(odd_subscriptions_are_understood),
 		cmocka_unit_test(heartbeat_v2_keeps_and_asks_for_subscriptions),
 		cmocka_unit_test(silent_client_is_closed_after_two_minutes),
+		cmocka_unit_test(a_client_without_an_id_is_none),
 		cmocka_unit_test(group_without_members_is_gone),
 		cmocka_unit_test(id_of_a_reconnected_client_is_listed_once),
 		cmocka_unit_test(tools_see_connections_and_subscriptions),

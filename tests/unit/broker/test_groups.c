@@ -36,7 +36,7 @@ static void asked_for_group_is_created_when_that_is_allowed(void **state)
 {
 	struct rig r;
 	struct fake_frame f;
-	char longest[GROUP_NAME_MAX + 2];
+	char longest[257]; /* 255 is what Apache's clients allow */
 	(void)state;
 	rig_open(&r, NULL);
 	struct mosaic_conn *c = rig_dial(&r);
@@ -46,13 +46,14 @@ static void asked_for_group_is_created_when_that_is_allowed(void **state)
 	memset(longest, 'g', sizeof(longest) - 1);
 	longest[sizeof(longest) - 1] = 0;
 	assert_null(groups_find_or_add(r.broker->groups, slice_str(longest)));
-	assert_non_null(groups_find_or_add(r.broker->groups, slice(longest, GROUP_NAME_MAX)));
+	assert_non_null(groups_find_or_add(r.broker->groups, slice(longest, 255)));
 	assert_null(groups_find_or_add(r.broker->groups, slice_str("no blanks")));
 	r.broker->config.auto_create_group = false;
 	assert_null(groups_find_or_add(r.broker->groups, slice_str("Other")));
 	assert_non_null(groups_find_or_add(r.broker->groups, slice_str("CID_RMQ_SYS_X")));
 	fake_conn_request(c, REQ_GET_SUBSCRIPTIONGROUP_CONFIG, NO_BODY, "group", "Other", NULL);
-	assert_int_equal(rig_answer(&r, c).header.code, 26);
+	f = rig_answer(&r, c);
+	assert_remark(&f, RES_SUBSCRIPTION_GROUP_NOT_EXIST, "No group in this broker");
 	rig_close(&r);
 }
 

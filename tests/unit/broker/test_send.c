@@ -240,6 +240,70 @@ static void batch_becomes_messages_with_consecutive_offsets(void **state)
 	rig_close(&r);
 }
 
+static void batches_that_cannot_be_kept_are_refused(void **state)
+{
+	static const struct {
+		const char *topic, *props, *sys_flag, *remark;
+	} rows[] = {
+		{ "T", "DELAY\1" "3\2", "0", "the message is illegal, a batch cannot be delayed" },
+		{ "%RETRY%G", "", "0", "batch request does not support retry group %RETRY%G" },
+		{ "T", "", "128", "the message is illegal, the topic takes no inner batches" },
+	};
+	struct rig r;
+	uint8_t body[64];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	size_t n = batch_put(body, "one", "");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		fake_conn_request(c, REQ_SEND_BATCH_MESSAGE, slice(body, n), "b", rows[i].topic,
+				  "c", "TBW102", "d", "1", "e", "0", "f", rows[i].sys_flag, "g",
+				  "1", "h", "0", "i", rows[i].props, "m", "true", NULL);
+		struct fake_frame f = rig_answer(&r, c);
+		assert_int_equal(f.header.code, RES_MESSAGE_ILLEGAL);
+		if (!slice_is(f.header.remark, rows[i].remark))
+			fail_msg("remark is %.*s", SLICE_ARG(f.header.remark));
+	}
+	assert_int_equal(r.log->stats.records, 0);
+	rig_close(&r);
+}
+
+static void properties_as_stored(struct rig *r, struct mosaic_conn *c, const char *topic,
+				 char *out, size_t cap)
+{
+	struct fake_frame f = rig_pull(r, c, topic, 0, 0, "*");
+	struct message m;
+	uint32_t len;
+	assert_int_equal(record_decode(f.body.ptr, f.body.len, true, &m, &len), RECORD_MESSAGE);
+	snprintf(out, cap, "%.*s", SLICE_ARG(m.props));
+}
+
+static void properties_are_the_clients_and_the_brokers(void **state)
+{
+	struct rig r;
+	uint8_t body[64];
+	char props[512];
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "One", 0, "POP_CK\1x\2a\1b\2UNIQ_KEY\1U\2MSG_REGION\1mine\2", "x");
+	properties_as_stored(&r, c, "One", props, sizeof(props));
+	assert_null(strstr(props, "POP_CK"));
+	assert_non_null(strstr(props, "a\1b\2"));
+	assert_non_null(strstr(props, "UNIQ_KEY\1U\2"));
+	assert_non_null(strstr(props, "MSG_REGION\1DefaultRegion\2"));
+	assert_non_null(strstr(props, "TRACE_ON\1true\2"));
+	assert_non_null(strstr(props, "CLUSTER\1DefaultCluster\2"));
+	/* Messages of a batch have the keys that their producer gave them, or none. */
+	size_t n = batch_put(body, "one", "");
+	fake_conn_request(c, REQ_SEND_BATCH_MESSAGE, slice(body, n), "b", "Many", "c", "TBW102",
+			  "d", "1", "e", "0", "f", "0", "g", "1", "h", "0", "m", "true", NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	properties_as_stored(&r, c, "Many", props, sizeof(props));
+	assert_null(strstr(props, "UNIQ_KEY"));
+	rig_close(&r);
+}
+
 static void delayed_message_comes_when_its_level_is_over(void **state)
 {
 	struct rig r;
@@ -411,6 +475,8 @@ int main(void)
 		cmocka_unit_test(a_failed_store_is_never_answered_with_success),
 		cmocka_unit_test(oneway_is_stored_and_not_answered),
 		cmocka_unit_test(batch_becomes_messages_with_consecutive_offsets),
+		cmocka_unit_test(batches_that_cannot_be_kept_are_refused),
+		cmocka_unit_test(properties_are_the_clients_and_the_brokers),
 		cmocka_unit_test(delayed_message_comes_when_its_level_is_over),
 		cmocka_unit_test(a_delay_cursor_is_saved_after_the_copies_are_durable),
 		cmocka_unit_test(a_topic_without_queues_is_refused),

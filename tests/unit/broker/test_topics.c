@@ -90,6 +90,35 @@ static void refusals_have_rocketmqs_texts(void **state)
 	rig_close(&r);
 }
 
+/* UPDATE_AND_CREATE_TOPIC of A with one filter type, and nothing that may be missing. */
+static int32_t code_of_set(struct rig *r, struct mosaic_conn *c, const char *filter_type)
+{
+	fake_conn_request(c, REQ_UPDATE_AND_CREATE_TOPIC, NO_BODY, "topic", "A", "readQueueNums",
+			  "1", "writeQueueNums", "1", "perm", "6",
+			  filter_type ? "topicFilterType" : NULL, filter_type, NULL);
+	return rig_wait(r, c).header.code;
+}
+
+static void fields_of_a_topic_that_may_be_missing(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(code_of_set(&r, c, NULL), RES_SYSTEM_ERROR);
+	assert_int_equal(code_of_set(&r, c, "x"), RES_SYSTEM_ERROR);
+	assert_null(find(&r, "A"));
+	assert_int_equal(code_of_set(&r, c, "SINGLE_TAG"), RES_SUCCESS);
+	assert_false(find(&r, "A")->multi_tags);
+	assert_int_equal(code_of_set(&r, c, "MULTI_TAG"), RES_SUCCESS);
+	assert_true(find(&r, "A")->multi_tags);
+	fake_conn_request(c, REQ_DELETE_TOPIC_IN_BROKER, NO_BODY, NULL);
+	f = rig_answer(&r, c);
+	assert_remark(&f, RES_INVALID_PARAMETER, "The specified topic is blank.");
+	rig_close(&r);
+}
+
 static void attributes_change_by_their_rules(void **state)
 {
 	struct rig r;
@@ -108,6 +137,12 @@ static void attributes_change_by_their_rules(void **state)
 	assert_remark(&f, 1, "attempt to delete a nonexistent key: message.type");
 	f = rig_set_topic(&r, c, "A", "1", "+message.type=NONSENSE");
 	assert_int_equal(f.header.code, 1);
+	f = rig_set_topic(&r, c, "A", "1", "+message.type=MIXED");
+	assert_remark(&f, RES_INVALID_PARAMETER, "MIXED message type is not supported.");
+	f = rig_set_topic(&r, c, "A", "1", "+reserve.time=5");
+	assert_remark(&f, 1, "Update topic reserveTime not supported");
+	f = rig_set_topic(&r, c, "New", "1", "+reserve.time=5");
+	assert_int_equal(f.header.code, 0);
 	rig_close(&r);
 }
 
@@ -238,6 +273,7 @@ int main(void)
 		cmocka_unit_test(system_topics_are_there_at_boot),
 		cmocka_unit_test(topic_is_created_saved_and_answered),
 		cmocka_unit_test(refusals_have_rocketmqs_texts),
+		cmocka_unit_test(fields_of_a_topic_that_may_be_missing),
 		cmocka_unit_test(attributes_change_by_their_rules),
 		cmocka_unit_test(list_of_topics_is_all_or_nothing_by_name),
 		cmocka_unit_test(deleted_topic_takes_messages_and_offsets_along),
