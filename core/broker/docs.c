@@ -1,7 +1,8 @@
 /*
  * The broker's documents.
  *
- *   docs_load    one after the other, in the order of enum doc_id; the first error ends it
+ *   docs_load    one after the other, in the order of enum doc_id; for one that is damaged its backup,
+ *                as Apache's ConfigManager does; the first that has none ends it
  *   docs_dirty   remembers that a document differs from its file; topics and groups are saved in the
  *                next turn of the loop, offsets at the next tick
  *   save         the whole document is written into a buffer that stays untouched until saved()
@@ -48,6 +49,7 @@ struct docs {
 	struct docs_load_req *load;
 	struct mosaic_doc load_doc;
 	uint32_t load_at;
+	bool is_backup; /* the document itself is damaged */
 
 	struct mosaic_req *flush;
 	struct mosaic_req flush_waits[DOC_COUNT];
@@ -56,13 +58,14 @@ struct docs {
 };
 
 static const struct {
-	const char *name;
+	const char *name, *backup;
 	bool is_lazy; /* offsets may be a few seconds old after a power loss, as Apache's */
 } kinds[DOC_COUNT] = {
-	[DOC_TOPICS] = { "config/topics.json", false },
-	[DOC_GROUPS] = { "config/subscriptionGroup.json", false },
-	[DOC_OFFSETS] = { "config/consumerOffset.json", true },
-	[DOC_DELAY_OFFSETS] = { "config/delayOffset.json", true },
+#define NAMES(name) name, name ".bak"
+	[DOC_TOPICS] = { NAMES("config/topics.json"), false },
+	[DOC_GROUPS] = { NAMES("config/subscriptionGroup.json"), false },
+	[DOC_OFFSETS] = { NAMES("config/consumerOffset.json"), true },
+	[DOC_DELAY_OFFSETS] = { NAMES("config/delayOffset.json"), true },
 };
 
 static void save_soon(struct mosaic_timer *timer);
@@ -126,7 +129,8 @@ static void loaded(struct mosaic_req *req);
 static int load_next(struct docs *d)
 {
 	d->load_doc = (struct mosaic_doc){ .req = { .done = loaded, .data = d },
-					   .name = kinds[d->load_at].name };
+					   .name = d->is_backup ? kinds[d->load_at].backup
+								: kinds[d->load_at].name };
 	return log_doc_load(d->broker->log, &d->load_doc);
 }
 
@@ -136,6 +140,8 @@ static int take_loaded(struct docs *d, int32_t status)
 	const char *name = kinds[d->load_at].name;
 	int rc = 0;
 
+	if (status == MOSAIC_E_NOTFOUND && d->is_backup)
+		return d->load->err.code;
 	if (status == MOSAIC_E_NOTFOUND)
 		return 0;
 	if (status != 0)
@@ -145,10 +151,25 @@ static int take_loaded(struct docs *d, int32_t status)
 		rc = parse(d, (enum doc_id)d->load_at,
 			   slice(d->load_doc.content, d->load_doc.len), &why);
 	log_doc_release(d->broker->log, &d->load_doc);
-	if (rc != 0)
+	if (rc != 0 && !d->is_backup)
 		return err_set(&d->load->err, rc, "%s: %s: repair it or take it away", name,
 			       why.text);
-	return 0;
+	if (d->is_backup && rc == 0)
+		LOG_WARN(d->broker->host, "document_damaged",
+			 "name=%s text=\"its backup is used; what changed last is forgotten\"", name);
+	return rc;
+}
+
+/* The next document to load: the backup of one that is damaged, or else the next one. False: that
+ * was all, *rc tells how it went. */
+static bool load_on(struct docs *d, int *rc)
+{
+	if (*rc == MOSAIC_E_CORRUPT && !d->is_backup) {
+		d->is_backup = true;
+		return true;
+	}
+	d->is_backup = false;
+	return *rc == 0 && ++d->load_at < DOC_COUNT;
 }
 
 static void loaded(struct mosaic_req *req)
@@ -157,7 +178,7 @@ static void loaded(struct mosaic_req *req)
 	struct docs_load_req *load = d->load;
 	int rc = take_loaded(d, req->status);
 
-	while (rc == 0 && ++d->load_at < DOC_COUNT) {
+	while (load_on(d, &rc)) {
 		rc = load_next(d);
 		if (rc >= 0)
 			return;
@@ -175,6 +196,7 @@ int docs_load(struct docs *d, struct docs_load_req *req)
 	ASSERT(!d->load);
 	d->load = req;
 	d->load_at = 0;
+	d->is_backup = false;
 	rc = load_next(d);
 	if (rc < 0) {
 		d->load = NULL;

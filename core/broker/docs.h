@@ -16,7 +16,8 @@ struct docs;
 
 struct docs *docs_create(struct broker *b);
 void docs_destroy(struct docs *d);
-/* Loads everything; a missing document is fine, a damaged one is an error that names the file. */
+/* Loads everything; a missing document is fine, one that is damaged and its backup too is an error
+ * that names the file. */
 struct docs_load_req {
 	struct mosaic_req req;
 	struct mosaic_error err;

@@ -145,7 +145,7 @@ static void save_that_fails_at_once_is_told_too(void **state)
 }
 
 /* Documents that a former life has left, by enum doc_id; NULL: no such file. */
-static const char *former[DOC_COUNT];
+static const char *former[DOC_COUNT], *former_backup[DOC_COUNT];
 static const struct mosaic_host *former_host;
 
 static int32_t former_load(struct mosaic_store *store, struct mosaic_doc *doc)
@@ -157,11 +157,14 @@ static int32_t former_load(struct mosaic_store *store, struct mosaic_doc *doc)
 	(void)store;
 	doc->req.status = MOSAIC_E_NOTFOUND;
 	for (int id = 0; id < DOC_COUNT; id++) {
-		if (strcmp(doc->name, names[id]) != 0 || !former[id])
+		size_t len = strlen(names[id]);
+		bool is_backup = strcmp(doc->name + len, ".bak") == 0;
+		const char *text = is_backup ? former_backup[id] : former[id];
+		if (strncmp(doc->name, names[id], len) != 0 || !text)
 			continue;
 		doc->req.status = 0;
-		doc->content = (const uint8_t *)former[id];
-		doc->len = strlen(former[id]);
+		doc->content = (const uint8_t *)text;
+		doc->len = strlen(text);
 	}
 	former_host->post(former_host, &doc->req);
 	return MOSAIC_PENDING;
@@ -243,6 +246,29 @@ static void first_start_has_no_documents_and_damaged_ones_are_named(void **state
 	rig_close(&r);
 }
 
+static void a_damaged_document_has_a_backup(void **state)
+{
+	struct rig r;
+	struct mosaic_error err;
+	(void)state;
+	shelf_open(&r);
+	memset(former, 0, sizeof(former));
+	former[DOC_TOPICS] = "nonsense";
+	former_backup[DOC_TOPICS] = "{\"topicConfigTable\":{\"T\":{\"readQueueNums\":3,"
+				    "\"writeQueueNums\":3}}}";
+	former[DOC_OFFSETS] = "{\"offsetTable\":{\"T@G\":{0:7}}}";
+	former_backup[DOC_OFFSETS] = "{\"offsetTable\":{\"T@G\":{0:5}}}";
+	assert_int_equal(load_former(&r, &err), 0);
+	assert_int_equal(topics_find(r.broker->topics, slice_str("T"))->read_queues, 3);
+	assert_int_equal(offsets_get(r.broker->offsets, slice_str("T"), slice_str("G"), 0), 7);
+	assert_true(fake_host_logged(&r.host, "document_damaged name=config/topics.json"));
+	former_backup[DOC_TOPICS] = "{";
+	assert_int_equal(load_former(&r, &err), MOSAIC_E_CORRUPT);
+	assert_non_null(strstr(err.text, "config/topics.json"));
+	memset(former_backup, 0, sizeof(former_backup));
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +278,7 @@ int main(void)
 		cmocka_unit_test(save_that_fails_at_once_is_told_too),
 		cmocka_unit_test(what_was_saved_is_loaded),
 		cmocka_unit_test(first_start_has_no_documents_and_damaged_ones_are_named),
+		cmocka_unit_test(a_damaged_document_has_a_backup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
