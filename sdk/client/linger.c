@@ -1,6 +1,6 @@
 /*
- * Happy path: linger_add ... -> the time is over, or there is enough -> one batch is sent -> each of
- * its messages ends with its share of the answer.
+ * Happy path: linger_add ... -> the time is over, or there is enough -> one batch is sent -> each
+ * of its messages ends with its share of the answer.
  *
  * Failure modes: one message alone goes as it is; no memory for the batch: all go as they are; the
  * batch fails: each of them does.

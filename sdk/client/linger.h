@@ -1,6 +1,6 @@
 /*
- * Automatic batches: messages of one topic that are sent within a short time of each other go as one
- * request. [core]
+ * Automatic batches: messages of one topic that are sent within a short time of each other go as
+ * one request. [core]
  */
 #ifndef CLIENT_LINGER_H
 #define CLIENT_LINGER_H
