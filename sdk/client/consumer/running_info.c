@@ -32,7 +32,9 @@ static int64_t wall(const struct member *m, uint64_t ns)
 static void write_share(struct json_writer *w, const struct share *s)
 {
 	const struct process_queue *q = &s->queue;
-	int64_t first = list_empty(&q->items) ? 0 : LIST_ENTRY(q->items.next, struct item, link)->offset;
+	int64_t first = list_empty(&q->items)
+				? 0
+				: LIST_ENTRY(q->items.next, struct item, link)->offset;
 
 	put_queue_key(w, s);
 	jw_object(w);

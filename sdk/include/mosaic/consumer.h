@@ -189,7 +189,7 @@ struct mosaic_popper_options {
 	uint32_t kind;          /* enum mosaic_expression */
 	uint32_t invisible_ms;  /* nobody else gets a message for so long: 60000 */
 	uint32_t poll_ms;       /* the broker holds an empty answer back: 15000 */
-	uint32_t from;          /* MOSAIC_FROM_LAST or _FIRST, of queues that are new to the group */
+	uint32_t from; /* MOSAIC_FROM_LAST or _FIRST, of queues that are new to the group */
 };
 
 MOSAIC_EXPORT int32_t mosaic_popper_create(struct mosaic_client *client,

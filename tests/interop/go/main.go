@@ -2,6 +2,7 @@
 //
 //	interop NAMESRV [case-regex]   run the cases; one line each, PASS or FAIL, and a sum at the end
 //	interop ports N                print N TCP ports that are free now, chosen by the kernel
+//	interop member NAMESRV GROUP TOPIC   a member of a group with others; see member.go
 //
 // The cases stand in cases.go. Each has a topic and a group of its own, so any order works.
 package main
@@ -28,6 +29,11 @@ var background = context.Background()
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "ports" {
 		printFreePorts(os.Args[2])
+		return
+	}
+	if len(os.Args) == 5 && os.Args[1] == "member" {
+		rlog.SetLogLevel("error")
+		runMember(os.Args[2], os.Args[3], os.Args[4])
 		return
 	}
 	if len(os.Args) < 2 {
