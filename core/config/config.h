@@ -56,6 +56,7 @@ struct config_broker {
 	struct config_retention retention;
 	/* flush may be empty (a store that cannot sync), replication too */
 	struct plugin_instance transport, store, flush, replication, balance;
+	char store_note[640]; /* why `store` is the fallback; empty: it is not */
 };
 
 struct config {

@@ -191,6 +191,9 @@ static void add_alternative(void *ctx, const char *name, const char *file)
 	if (!a->extra)
 		json_object_del(properties, "listen"); /* namesrv.listen says it */
 	json_object_set_new(properties, "plugin", json_pack("{ss}", "const", name));
+	if (a->kind == MOSAIC_STORE)
+		json_object_set_new(properties, "fallback",
+				    json_pack("{ss}", "type", "string"));
 	schema = closed_object(properties);
 	json_object_set_new(schema, "title", json_string(name));
 	json_object_set_new(schema, "description", json_string(plugin->desc.summary));

@@ -36,6 +36,8 @@ static inline struct plugin_instance *load_place(struct config_broker *b, uint32
  */
 void load_slot(struct load *l, struct plugin_instance *place, uint32_t kind, bool is_needed,
 	       const json_t *object, const char *const *also, const char *path);
+/* The store's place, with the one that it may fall back on. */
+void load_store(struct load *l, struct config_broker *b, const json_t *object, const char *path);
 /* A transport that has an option "listen" of its own is given the address too. */
 void load_pass_listen(struct plugin_instance *transport, const char *listen);
 

@@ -145,6 +145,10 @@ static void load_slots(struct load *l, struct config_broker *b, const json_t *ob
 		    (b->store.plugin->desc.caps & MOSAIC_STORE_CAP_SYNC) == 0)
 			is_needed = false;
 		path_at(at, sizeof(at), "%s.%s", path, slot->name);
+		if (slot->kind == MOSAIC_STORE) {
+			load_store(l, b, object ? json_object_get(object, slot->name) : NULL, at);
+			continue;
+		}
 		load_slot(l, load_place(b, i), slot->kind, is_needed,
 			  object ? json_object_get(object, slot->name) : NULL,
 			  slot->kind == MOSAIC_TRANSPORT ? transport_keys : plugin_key, at);

@@ -38,6 +38,8 @@ static void print_broker(const struct config_broker *b, struct buf *out)
 	for (uint32_t i = 0; i < config_n_slots; i++)
 		print_plugin(config_slots[i].name,
 			     (const void *)((const uint8_t *)b + config_slots[i].offset), out);
+	if (b->store_note[0] != '\0')
+		buf_printf(out, "  note: %s\n", b->store_note);
 	buf_append_str(out, "  an acknowledged message survives: ");
 	compose_survives(&set, out);
 	buf_append_str(out, ".\n");

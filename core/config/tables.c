@@ -79,7 +79,9 @@ static const struct mosaic_option broker[] = {
 	{ "maxParkedBytes", MOSAIC_T_SIZE, 0, BR(max_parked_bytes), "64MiB", "1MiB", "16GiB", NULL,
 	  "Their bytes" },
 	{ "transport", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that carries frames" },
-	{ "store", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that keeps the files" },
+	{ "store", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
+	  "Plugin that keeps the files; \"fallback\" in its section names another one, which takes "
+	  "its place where it cannot be used" },
 	{ "flush", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
 	  "Plugin that decides when the log is synced" },
 	{ "replication", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,

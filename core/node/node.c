@@ -148,6 +148,8 @@ static int make_broker(struct node *n, struct unit *u, uint32_t index, struct mo
 			.runtime_info_ctx = u,
 		},
 	};
+	if (c->store_note[0] != '\0')
+		LOG_WARN(u->hosts.core, "store_fallback", "%s", c->store_note);
 	struct broker_node *node = mem_alloc(sizeof(*node));
 	int rc = broker_node_create(node, &bc, err);
 	if (rc != 0)

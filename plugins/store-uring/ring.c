@@ -9,6 +9,28 @@
 
 #define SQPOLL_IDLE_MS 50 /* for so long the kernel's thread looks for work before it sleeps */
 
+int ring_try(void)
+{
+	struct io_uring uring;
+	int rc = io_uring_queue_init(1, &uring, 0);
+	if (rc == 0)
+		io_uring_queue_exit(&uring);
+	return -rc;
+}
+
+const char *ring_refusal(int os_errno)
+{
+	switch (os_errno) {
+	case ENOSYS: return "this kernel has none";
+	case EPERM:
+	case EACCES:
+		return "it is forbidden here, by sysctl kernel.io_uring_disabled or by the seccomp "
+		       "profile of a container";
+	case ENOMEM: return "the limit of locked memory (ulimit -l) is too low";
+	default: return strerror(os_errno);
+	}
+}
+
 static void ring_reap(struct ring *ring)
 {
 	struct mosaic_store *store = ring->store;

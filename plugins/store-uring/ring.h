@@ -26,6 +26,10 @@ struct ring {
 	size_t buffer_bytes;
 };
 
+/* [main] Whether the kernel gives a ring: 0 or an errno. */
+int ring_try(void);
+/* Why it does not. */
+const char *ring_refusal(int os_errno);
 /* [core] The eventfd, watched by the loop. 0 or E_... with the error filled. */
 int32_t ring_watch(struct ring *ring, struct mosaic_store *store, struct mosaic_error *error);
 /* [slow] Makes the ring and lets the kernel know buffer and files; 0 or an errno. That the latter

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,19 +98,12 @@ static void uring_stop(struct commit_log *log)
 
 /* ---- open ---- */
 
-static int32_t refuse_ring(struct mosaic_store *store, int os_errno)
-{
-	const char *why = os_errno == ENOSYS ? "this kernel has none"
-			  : os_errno == EPERM || os_errno == EACCES
-				  ? "it is forbidden here, by sysctl kernel.io_uring_disabled or "
-				    "by the seccomp profile of a container"
-			  : os_errno == ENOMEM ? "the limit of locked memory (ulimit -l) is too low"
-					       : strerror(os_errno);
-	return store_refuse(store, MOSAIC_E_UNSUPPORTED, os_errno,
-			    "store-uring cannot have an io_uring: %s: allow it, or take the plugin "
-			    "store-mmap, which opens the same directory",
-			    why);
-}
+#define NO_RING                                                                                   \
+	"store-uring cannot have an io_uring: %s: allow it, or take the plugin store-mmap, which " \
+	"opens the same directory"
+#define NO_DIRECT                                                                                 \
+	"the file system of %s does not take O_DIRECT: give store-uring a \"dir\" on another, or " \
+	"take the plugin store-mmap, which opens the same directory"
 
 /* A file of the directory takes O_DIRECT, in pages. 0 or an errno. */
 static int try_direct(struct mosaic_store *store, uint8_t *page)
@@ -132,13 +126,10 @@ static int32_t uring_check(struct commit_log *log)
 	struct mosaic_store *store = log->base.store;
 	int rc = ring_start(&log->ring, store->options.uses_sqpoll);
 	if (rc != 0)
-		return refuse_ring(store, rc);
+		return store_refuse(store, MOSAIC_E_UNSUPPORTED, rc, NO_RING, ring_refusal(rc));
 	rc = try_direct(store, log->pool);
 	if (rc == EINVAL || rc == EOPNOTSUPP)
-		return store_refuse(store, MOSAIC_E_UNSUPPORTED, rc,
-				    "the file system of %s does not take O_DIRECT: give "
-				    "store-uring a \"dir\" on another, or take the plugin "
-				    "store-mmap, which opens the same directory",
+		return store_refuse(store, MOSAIC_E_UNSUPPORTED, rc, NO_DIRECT,
 				    store->options.dir);
 	if (rc != 0)
 		return store_refuse(store, rc == ENOSPC ? MOSAIC_E_NOSPACE : MOSAIC_E_IO, rc,
@@ -266,7 +257,46 @@ static int32_t uring_create(const struct mosaic_host *host, const void *options,
 	return store_create(host, &engine, options, out, error);
 }
 
-static const struct mosaic_store_ops ops = STORE_OPS(uring_create);
+/* A file without a name in `dir`, or in the first folder above it that is there. */
+static bool lacks_direct(const char *dir)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s", dir);
+	while (access(path, F_OK) != 0 && errno == ENOENT) {
+		char *slash = strrchr(path, '/');
+		if (!slash)
+			memcpy(path, ".", 2);
+		else
+			slash[slash == path] = '\0';
+	}
+	int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false; /* nobody knows */
+	close(fd);
+	fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EINVAL;
+}
+
+static int32_t uring_usable(const void *of, struct mosaic_error *error)
+{
+	const struct options *chosen = of;
+	int rc = ring_try();
+	if (rc == 0 && !lacks_direct(chosen->dir))
+		return 0;
+	if (error) {
+		error->code = MOSAIC_E_UNSUPPORTED;
+		error->os_errno = rc;
+		if (rc != 0)
+			snprintf(error->text, sizeof(error->text), NO_RING, ring_refusal(rc));
+		else
+			snprintf(error->text, sizeof(error->text), NO_DIRECT, chosen->dir);
+	}
+	return MOSAIC_E_UNSUPPORTED;
+}
+
+static const struct mosaic_store_ops ops = STORE_OPS(uring_create, .usable = uring_usable);
 
 static const struct mosaic_option options[] = {
 	{ "dir", MOSAIC_T_STRING, 0, offsetof(struct options, dir), "mosaic-data", NULL,

@@ -20,6 +20,7 @@
  *   STORE-09 a document is replaced as a whole: after a crash it is the old or the new one.
  *
  * Kind change log, newest first:
+ *   0.4  usable(); a store without it is usable everywhere
  *   0.2  space(); a store without it keeps everything until "retention.size" says otherwise
  *   0.1  first shape
  */
@@ -30,7 +31,7 @@
 #include <mosaic/plugin.h>
 
 #define MOSAIC_STORE_MAJOR 0
-#define MOSAIC_STORE_MINOR 2
+#define MOSAIC_STORE_MINOR 4
 #define MOSAIC_KIND_STORE                                                                         \
 	.kind = MOSAIC_STORE, .kind_major = MOSAIC_STORE_MAJOR, .kind_minor = MOSAIC_STORE_MINOR
 
@@ -202,6 +203,11 @@ struct mosaic_store_ops {
 
 	/* [core] since 0.2, may be NULL: asynchronous, as it asks the file system */
 	int32_t (*space)(struct mosaic_store *store, struct mosaic_space *space);
+
+	/* [main] since 0.4, may be NULL: whether a store of these options can work on this machine,
+	 * without changing anything. 0 or E_UNSUPPORTED with the reason. What only open() can find
+	 * out is no reason. */
+	int32_t (*usable)(const void *options, struct mosaic_error *error);
 };
 
 #ifdef __cplusplus

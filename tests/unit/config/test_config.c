@@ -178,6 +178,64 @@ static void a_store_that_cannot_sync_gets_no_flush_plugin(void **state)
 	assert_null(c->brokers[0].flush.plugin);
 }
 
+static int32_t not_here(const void *options, struct mosaic_error *error)
+{
+	(void)options;
+	snprintf(error->text, sizeof(error->text), "not on this machine");
+	return MOSAIC_E_UNSUPPORTED;
+}
+
+static int32_t everywhere(const void *options, struct mosaic_error *error)
+{
+	(void)options;
+	(void)error;
+	return 0;
+}
+
+/* store-mmap says so when it is asked whether it can be used. */
+static const struct config *load_with_fallback(struct fixture *f, struct mosaic_store_ops *ops,
+					       int32_t (*usable)(const void *,
+								 struct mosaic_error *))
+{
+	memcpy(ops, &f->fakes->ops, sizeof(*ops));
+	ops->struct_size = sizeof(*ops);
+	ops->usable = usable;
+	f->fakes->descs[1].ops = ops;
+	return load(f, "{ \"broker\": { \"store\": { \"plugin\": \"store-mmap\", "
+		       "\"dir\": \"/d\", \"fallback\": \"store-memory\" } } }");
+}
+
+static void a_store_that_cannot_be_used_gives_way_to_its_fallback(void **state)
+{
+	struct mosaic_store_ops ops;
+	const struct config *c = load_with_fallback(*state, &ops, not_here);
+	struct buf out = BUF_INIT;
+
+	assert_string_equal(c->brokers[0].store.plugin->desc.name, "store-memory");
+	config_print(c, &out);
+	assert_non_null(strstr(buf_cstr(&out), "note: store-memory takes the place of store-mmap: "
+					       "not on this machine"));
+	assert_non_null(strstr(buf_cstr(&out), "survives: nothing"));
+	buf_free(&out);
+}
+
+static void a_store_that_can_be_used_stays(void **state)
+{
+	struct fixture *f = *state;
+	struct mosaic_store_ops ops;
+	const struct config *c = load_with_fallback(*state, &ops, everywhere);
+
+	assert_string_equal(c->brokers[0].store.plugin->desc.name, "store-mmap");
+	assert_string_equal(((struct fake_options *)c->brokers[0].store.options)->dir, "/d");
+	assert_string_equal(c->brokers[0].store_note, "");
+	config_free(&f->config);
+	assert_problems(f,
+			"{ \"broker\": { \"store\": { \"plugin\": \"store-mmap\", "
+			"\"fallback\": 3 } } }",
+			"c.json:1: broker.store: \"fallback\" must be the name of a store "
+			"plugin\n");
+}
+
 static void without_default_plugins_each_place_must_be_filled(void **state)
 {
 	struct fixture *f = *state;
@@ -363,6 +421,8 @@ int main(void)
 		T(a_broker_without_nameservers_says_so),
 		T(address_is_that_of_the_listener_or_as_written),
 		T(a_store_that_cannot_sync_gets_no_flush_plugin),
+		T(a_store_that_cannot_be_used_gives_way_to_its_fallback),
+		T(a_store_that_can_be_used_stays),
 		T(without_default_plugins_each_place_must_be_filled),
 		T(every_problem_is_told_with_line_and_path),
 		T(text_that_is_no_json_names_line_and_column),
