@@ -21,6 +21,7 @@ int cmd_consume(int argc, char **argv);
 int cmd_plugins(int argc, char **argv);
 int cmd_produce(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_store(int argc, char **argv);
 
 /* Exit status of every command. */
 #define EXIT_USAGE 2 /* the command line is wrong; 1: it was right and did not work */

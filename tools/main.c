@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "consume", cmd_consume, "receive messages" },
 	{ "admin", cmd_admin, "look at a cluster and change it: topics, groups, offsets" },
 	{ "bench", cmd_bench, "measure: produce, consume, end to end" },
+	{ "store", cmd_store, "look at, check or repair the files of a broker that does not run" },
 	{ "version", cmd_version, "print the version" },
 	{ "help", cmd_help, "print this, or the help of a command" },
 };

@@ -4,6 +4,7 @@
 #include "broker/groups.h"
 #include "broker/locks.h"
 #include "broker/offsets.h"
+#include "broker/query_requests.h"
 #include "broker/topics.h"
 #include "wire/codes.h"
 
@@ -15,6 +16,9 @@ const struct request_row control_rows[] = {
 	{ REQ_GET_MIN_OFFSET, offset_on_min },
 	{ REQ_GET_EARLIEST_MSG_STORETIME, offset_on_earliest },
 	{ REQ_GET_ALL_CONSUMER_OFFSET, offset_on_get_all },
+
+	{ REQ_QUERY_MESSAGE, query_on_key },
+	{ REQ_VIEW_MESSAGE_BY_ID, query_on_offset },
 
 	{ REQ_HEART_BEAT, client_on_heartbeat },
 	{ REQ_UNREGISTER_CLIENT, client_on_unregister },

@@ -58,5 +58,8 @@ int sends_store(struct broker *b, struct message *m, struct props_edit *props, u
 	m->props = buf_slice(&s->props);
 	m->tags = props_edit_get(props, &prop_key_tags);
 	m->has_tags = true;
+	m->uniq_key = props_edit_get(props, &prop_key_uniq_key);
+	m->keys = props_edit_get(props, &prop_key_keys);
+	m->has_keys = true;
 	return sends_append(b, m, end);
 }

@@ -49,7 +49,8 @@ struct config_broker {
 	 * 127.0.0.1:9876. Port 0 means: that of this process' NameServer, once it is bound. */
 	struct value_list namesrv;
 	uint64_t max_message_bytes;
-	uint8_t auto_create_topic, auto_create_group;
+	uint8_t auto_create_topic, auto_create_group, index;
+	int64_t index_slots, index_entries;
 	int64_t topic_queues, permission;
 	int64_t max_topics, max_groups, max_held_pulls, max_parked_sends;
 	uint64_t max_parked_bytes;

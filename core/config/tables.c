@@ -69,6 +69,13 @@ static const struct mosaic_option broker[] = {
 	  "Queues of a topic that a message made" },
 	{ "permission", MOSAIC_T_INT, 0, BR(permission), "6", "0", "7", NULL,
 	  "4 read + 2 write, for the whole broker" },
+	{ "index", MOSAIC_T_BOOL, 0, BR(index), "true", NULL, NULL, NULL,
+	  "Messages are found by their keys (messageIndexEnable)" },
+	{ "indexSlots", MOSAIC_T_INT, 0, BR(index_slots), "5000000", "1", "20000000", NULL,
+	  "Hash slots of a file of the index, four bytes each in memory (maxHashSlotNum); with "
+	  "other numbers than before its files are made again" },
+	{ "indexEntries", MOSAIC_T_INT, 0, BR(index_entries), "20000000", "2", "100000000", NULL,
+	  "Keys in a file of the index, twenty bytes each on disk (maxIndexNum)" },
 	{ "maxTopics", MOSAIC_T_INT, 0, BR(max_topics), "200000", "1", "10000000", NULL, "Topics" },
 	{ "maxGroups", MOSAIC_T_INT, 0, BR(max_groups), "200000", "1", "10000000", NULL,
 	  "Consumer groups" },

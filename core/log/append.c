@@ -110,6 +110,8 @@ int log_append(struct log *log, struct queue *queue, struct message *m, uint64_t
 	log->stats.bytes += len;
 	*end = log->end;
 
+	if (log->index)
+		index_append(log->index, queue->key_hash, m, log->end);
 	if (has_unit) {
 		int64_t tags_code = queue_tags_code(queue, m);
 		commit_unit(queue, &unit, m, len, tags_code);

@@ -7,6 +7,9 @@
 #define SYNC_BYTES (UINT64_C(64) << 20)
 #define AT_RESUME 64
 #define RESUME_MAGIC UINT64_C(0x4d6f736169635231) /* "MosaicR1" */
+#define AT_INDEX 128
+#define INDEX_MAGIC UINT64_C(0x4d6f736169634931) /* "MosaicI1" */
+#define INDEX_MARK_BYTES 56
 /* A checkpoint from the future is garbage; clocks may differ by a day. */
 #define AHEAD_MS (24 * 3600 * 1000)
 
@@ -41,7 +44,23 @@ bool checkpoint_parse(struct checkpoint *c, struct mosaic_slice content)
 		c->resume = get_be64(p + 8);
 		c->resume_ms = (int64_t)get_be64(p + 16);
 	}
+	p = content.ptr + AT_INDEX;
+	if (get_be64(p) == INDEX_MAGIC &&
+	    get_be32(p + INDEX_MARK_BYTES) == hash_crc32(p, INDEX_MARK_BYTES)) {
+		c->index.file = get_be64(p + 8);
+		index_header_decode(p + 16, &c->index.header);
+	}
 	return true;
+}
+
+static void index_mark_write(uint8_t *p, const struct index_mark *mark)
+{
+	if (mark->file == 0)
+		return;
+	put_be64(p, INDEX_MAGIC);
+	put_be64(p + 8, mark->file);
+	index_header_encode(p + 16, &mark->header);
+	put_be32(p + INDEX_MARK_BYTES, hash_crc32(p, INDEX_MARK_BYTES));
 }
 
 static void checkpoint_write(struct checkpoint *c)
@@ -53,6 +72,7 @@ static void checkpoint_write(struct checkpoint *c)
 	put_be64(p + 16, (uint64_t)c->index_ms);
 	put_be64(p + 24, (uint64_t)c->master_flushed);
 	put_be64(p + 32, (uint64_t)c->confirm);
+	index_mark_write(p + AT_INDEX, &c->index);
 	if (c->resume == UINT64_MAX)
 		return;
 	p += AT_RESUME;
@@ -224,6 +244,17 @@ void checkpoint_grown(struct checkpoint *c)
 		c->log->host->timer_start(c->log->host, &c->timer, TICK_NS);
 	if (UNLIKELY(c->log->end - c->synced_end >= SYNC_BYTES && !c->has_units))
 		checkpoint_work(c);
+}
+
+void checkpoint_index(struct checkpoint *c, const struct index_mark *mark, int64_t full_ms)
+{
+	if (mark)
+		c->index = *mark;
+	if (full_ms > c->index_ms)
+		c->index_ms = full_ms;
+	c->is_changed = true;
+	if (c->timer.due_ns == 0 && !c->closed && c->log->is_open)
+		c->log->host->timer_start(c->log->host, &c->timer, TICK_NS);
 }
 
 void checkpoint_hurry(struct checkpoint *c)

@@ -5,6 +5,7 @@
  *   8 of the newest record whose unit is known to be durable   24 master flushed offset
  *                                                              32 confirm offset
  *  64 our own: 8 magic, 8 offset of a record, 8 its store time, 4 CRC-32 of the 24 bytes before
+ * 128 our own: 8 magic, 8 name of an index file, 40 its header, 4 CRC-32 of the 56 bytes before
  *
  * The record at 64 has a unit, and it, everything below it and all of their units are durable: a
  * recovery may start there. Apache's broker leaves these bytes alone, and may have changed
@@ -18,6 +19,7 @@
 
 #include "base/host.h"
 #include "base/slice.h"
+#include "log/index.h"
 #include <mosaic/store.h>
 
 #define CHECKPOINT_BYTES 4096
@@ -39,6 +41,7 @@ struct checkpoint {
 	int64_t master_flushed, confirm;
 	uint64_t resume; /* the record to start from, UINT64_MAX: not known */
 	int64_t resume_ms;
+	struct index_mark index;
 	/* Under way. */
 	struct checkpoint_mark records; /* counts when the durable watermark has reached its end */
 	struct checkpoint_mark units;   /* the same, and the queues must be synced */
@@ -61,6 +64,9 @@ NODISCARD bool checkpoint_parse(struct checkpoint *c, struct mosaic_slice conten
 void checkpoint_start(struct checkpoint *c, bool are_units_durable);
 /* The log has grown; is told once per burst. */
 void checkpoint_grown(struct checkpoint *c);
+/* Files of the index became durable: the last one's entries as the mark says (may be NULL), or all
+ * of a full one, whose last record was stored at full_ms (0: none). */
+void checkpoint_index(struct checkpoint *c, const struct index_mark *mark, int64_t full_ms);
 /* Queues went away: make what is there now durable soon. */
 void checkpoint_hurry(struct checkpoint *c);
 /* Syncs the queues and writes the document a last time, then closed(log), perhaps inside the

@@ -25,6 +25,7 @@ struct log *log_create(const struct log_config *config)
 	gate_init(&log->gate, log->host, config->flush_ops && config->flush_gates,
 		  config->repl_ops && config->repl_gates,
 		  config->gate_timeout_ns ? config->gate_timeout_ns : GATE_TIMEOUT_NS);
+	log->index = index_create(log, &config->index);
 	retention_init(&log->retention, log, &config->retention);
 	return log;
 }
@@ -49,6 +50,7 @@ void log_destroy(struct log *log)
 		queue_destroy(q);
 	}
 	retention_fini(&log->retention);
+	index_destroy(log->index);
 	gate_fini(&log->gate);
 	free(log->priv);
 	free(log);
@@ -78,13 +80,21 @@ static void checkpoint_closed(struct log *log)
 	}
 }
 
+static void index_closed(struct log *log)
+{
+	checkpoint_close(&log->priv->checkpoint, checkpoint_closed);
+}
+
 static void flush_closed(struct mosaic_req *req)
 {
 	struct log *log = req->data;
 	log->priv->close_status = req->status;
 	/* Those whose bytes became durable were answered by the watermark. */
 	gate_break(&log->gate);
-	checkpoint_close(&log->priv->checkpoint, checkpoint_closed);
+	if (log->index)
+		index_close(log->index, index_closed);
+	else
+		index_closed(log);
 }
 
 int log_close(struct log *log, struct mosaic_req *req)

@@ -19,6 +19,7 @@
 #include "base/host.h"
 #include "base/map.h"
 #include "log/gate.h"
+#include "log/index.h"
 #include "log/queue.h"
 #include "log/retention.h"
 #include "wire/message.h"
@@ -41,6 +42,7 @@ struct log_config {
 	uint32_t max_record_bytes;
 	uint64_t gate_timeout_ns; /* 0: 5 s, RocketMQ's syncFlushTimeout */
 	struct retention_config retention;
+	struct index_shape index; /* of its files; no slots: messages are not found by key */
 };
 
 struct log_stats {
@@ -66,6 +68,7 @@ struct log {
 	char why[512]; /* why it is broken */
 	struct log_stats stats;
 	struct retention retention;
+	struct index *index; /* NULL: none */
 	/* A record of this queue became visible (long polls). Set by the owner before open. */
 	void (*arrived)(void *ctx, struct queue *queue, int64_t next_offset, int64_t tags_code,
 			const struct message *m);

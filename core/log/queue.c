@@ -42,6 +42,7 @@ struct queue *log_queue(struct log *log, struct mosaic_slice topic, int32_t queu
 	q->topic = slice_dup(topic);
 	q->topic_len = (uint32_t)topic.len;
 	q->queue_id = queue_id;
+	q->key_hash = index_topic_hash(topic);
 	q->is_delay = slice_is(topic, DELAY_TOPIC);
 	q->wish = QUEUE_WISH_NONE;
 	q->min_phys = UINT64_MAX;

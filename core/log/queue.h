@@ -37,6 +37,7 @@ struct queue {
 	char *topic;
 	uint32_t topic_len;
 	int32_t queue_id;
+	int32_t key_hash; /* of its messages' keys: index_topic_hash() of its topic */
 	int64_t segment_units; /* units per file */
 	int64_t min_offset; /* first index whose record still exists */
 	int64_t max_offset; /* next index to be assigned */

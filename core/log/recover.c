@@ -172,6 +172,8 @@ static int open_streams(struct recovery *r)
 		rc = r->ops->stream_at(log->config.store, i, &name);
 		if (rc < 0)
 			return rc;
+		if (name.kind == MOSAIC_INDEX && log->index)
+			index_found(log->index, name.topic);
 		if (name.kind == MOSAIC_CONSUME_QUEUE &&
 		    !log_queue(log, slice_str(name.topic), name.queue_id))
 			LOG_WARN(log->host, "queue_ignored", "queue=%d", name.queue_id);
@@ -545,6 +547,8 @@ static void finish(struct recovery *r)
 	log->gate.ackable = log->end;
 	log->is_open = true;
 	checkpoint_start(c, !r->is_crash);
+	if (log->index)
+		index_start(log->index, r->is_crash);
 	retention_start(&log->retention);
 	LOG_INFO(log->host, "log_open",
 		 "begin=%" PRIu64 " end=%" PRIu64 " queues=%u scanned=%" PRIu64

@@ -117,6 +117,7 @@ static void create_log(struct broker_node *n)
 		.flush_gates =
 			has_flush && (n->config.flush.plugin->desc.caps & MOSAIC_FLUSH_CAP_GATES),
 		.max_record_bytes = n->config.settings.max_message_bytes + 64 * 1024,
+		.index = n->config.index,
 		.retention = n->config.retention,
 	};
 	c.retention.look = look_at_wishes;

@@ -20,6 +20,7 @@ struct broker_node_config {
 	 * bound. */
 	struct mosaic_address address;
 	uint32_t max_connections;
+	struct index_shape index; /* no slots: messages are not found by key */
 	struct retention_config retention; /* look, ctx and hour are set here */
 	/* cluster, name, broker_id, namesrv and limits; host, log, transport and addresses are set
 	 * here. Strings must outlive the node. */

@@ -114,6 +114,8 @@ static int make_broker(struct node *n, struct unit *u, uint32_t index, struct mo
 		.listen = c->listen,
 		.address = c->address,
 		.max_connections = MAX_CONNECTIONS,
+		.index = { .slots = c->index ? (uint32_t)c->index_slots : 0,
+			   .entries = (uint32_t)c->index_entries },
 		.retention = {
 			.interval_ns = c->retention.interval_ns,
 			.pause_ns = c->retention.pause_ns,

@@ -111,7 +111,7 @@ static int decode_message(const uint8_t *at, uint32_t len, uint32_t topic_len_by
 
 	if (len < RECORD_FIXED_BYTES - 1 + topic_len_bytes + born_ip - 4 + store_ip - 4)
 		return MOSAIC_E_CORRUPT;
-	m->has_tags = false;
+	m->has_tags = m->has_keys = false;
 	m->body_crc = get_be32(at + RECORD_AT_CRC);
 	m->queue_id = (int32_t)get_be32(at + RECORD_AT_QUEUE_ID);
 	m->flag = (int32_t)get_be32(at + 16);

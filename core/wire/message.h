@@ -62,6 +62,9 @@ struct message {
 	/* The property TAGS, when the caller has it at hand: saves a search in props. */
 	bool has_tags;
 	struct mosaic_slice tags;
+	/* The same for UNIQ_KEY and KEYS. */
+	bool has_keys;
+	struct mosaic_slice uniq_key, keys;
 };
 
 /* Bytes of the record; 0 when it cannot be encoded (topic > 32767 or properties > PROPS_MAX bytes

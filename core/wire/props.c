@@ -10,6 +10,7 @@
 
 const struct prop_key prop_key_cluster = { "CLUSTER", 7, 0x5ec6c31cu };
 const struct prop_key prop_key_delay = { "DELAY", 5, 0x03dec2bdu };
+const struct prop_key prop_key_keys = { "KEYS", 4, 0x002325d7u };
 const struct prop_key prop_key_msg_region = { "MSG_REGION", 10, 0x8d050097u };
 const struct prop_key prop_key_pop_ck = { "POP_CK", 6, 0x8d023034u };
 const struct prop_key prop_key_tags = { "TAGS", 4, 0x00272c3eu };
@@ -24,6 +25,7 @@ const struct prop_key prop_key_wait = { "WAIT", 4, 0x0028895du };
 const struct prop_key *const prop_keys[] = {
 	&prop_key_cluster,
 	&prop_key_delay,
+	&prop_key_keys,
 	&prop_key_msg_region,
 	&prop_key_pop_ck,
 	&prop_key_tags,

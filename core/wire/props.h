@@ -66,9 +66,10 @@ struct prop_key {
 	uint32_t len, hash;
 };
 
-extern const struct prop_key prop_key_cluster, prop_key_delay, prop_key_msg_region, prop_key_pop_ck,
-	prop_key_tags, prop_key_timer_delay_ms, prop_key_timer_delay_sec, prop_key_timer_deliver_ms,
-	prop_key_trace_on, prop_key_tran_msg, prop_key_uniq_key, prop_key_wait;
+extern const struct prop_key prop_key_cluster, prop_key_delay, prop_key_keys, prop_key_msg_region,
+	prop_key_pop_ck, prop_key_tags, prop_key_timer_delay_ms, prop_key_timer_delay_sec,
+	prop_key_timer_deliver_ms, prop_key_trace_on, prop_key_tran_msg, prop_key_uniq_key,
+	prop_key_wait;
 extern const struct prop_key *const prop_keys[];
 extern const uint32_t prop_n_keys;
 

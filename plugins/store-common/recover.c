@@ -5,6 +5,7 @@
  * What is refused, with a text that says what to do: no directory or no rights, a lock that another
  * process holds, segments of another size than configured, gaps between segments.
  */
+#include "ifile.h"
 #include "io.h"
 #include "queue.h"
 
@@ -462,6 +463,11 @@ void recover_run(struct job *job)
 		rc = find_log(store);
 	if (rc == 0)
 		rc = find_queues(store);
+	int index_errno = rc == 0 ? ifile_find(store) : 0;
+	if (index_errno != 0)
+		rc = store_refuse(store, MOSAIC_E_IO, index_errno,
+				  "cannot read %s/" INDEX_FOLDER ": %s", store->options.dir,
+				  strerror(index_errno));
 	store->open_status = rc;
 }
 

@@ -6,6 +6,7 @@
  * nothing counts as durable, reserve and sync answer E_FATAL, close does not mark the directory
  * clean. A full disk is no error until something that was promised cannot be kept.
  */
+#include "ifile.h"
 #include "queue.h"
 
 #include <stdarg.h>
@@ -158,7 +159,7 @@ static void open_done(struct job *job)
 	struct mosaic_store *store = job->store;
 	struct mosaic_store_open *req = store->open_req;
 	req->was_clean = store->was_clean;
-	req->n_streams = store->names.n + !store->engine->is_empty(store->log);
+	req->n_streams = store->names.n + store->indexes.n + !store->engine->is_empty(store->log);
 	if (store->open_status == 0) {
 		store->is_open = true;
 	} else {
@@ -282,6 +283,7 @@ void store_destroy(struct mosaic_store *store)
 		cqueue_free(q);
 	}
 	names_fini(&store->names);
+	ifile_destroy_all(store);
 	if (store->log)
 		store->engine->destroy(store->log);
 	recover_unlock(store);
@@ -293,6 +295,11 @@ void store_destroy(struct mosaic_store *store)
 static bool is_log(const struct mosaic_stream *stream)
 {
 	return stream->name.kind == MOSAIC_COMMIT_LOG;
+}
+
+static bool is_index(const struct mosaic_stream *stream)
+{
+	return stream->name.kind == MOSAIC_INDEX;
 }
 
 static const struct log_engine *engine_of(const struct mosaic_stream *stream)
@@ -314,10 +321,12 @@ int32_t store_stream_at(struct mosaic_store *store, uint32_t index,
 		return 0;
 	}
 	index -= n_logs;
-	if (index >= store->names.n)
+	uint32_t n_queues = store->names.n;
+	if (index >= n_queues + store->indexes.n)
 		return MOSAIC_E_NOTFOUND;
-	const struct name *entry = store->names.by_index[index];
-	*name = (struct mosaic_stream_name){ .kind = MOSAIC_CONSUME_QUEUE,
+	const struct name *entry = index < n_queues ? store->names.by_index[index]
+						    : store->indexes.by_index[index - n_queues];
+	*name = (struct mosaic_stream_name){ .kind = entry->kind,
 					     .queue_id = entry->queue_id,
 					     .topic = entry->topic };
 	return 0;
@@ -335,6 +344,8 @@ int32_t store_stream_open(struct mosaic_store *store, const struct mosaic_stream
 			store->engine->prepare(store->log);
 		return 0;
 	}
+	if (name->kind == MOSAIC_INDEX)
+		return ifile_open(store, name, out);
 	struct queue *q = NULL;
 	rc = name->kind == MOSAIC_CONSUME_QUEUE ? cqueue_open(store, name, &q) : MOSAIC_E_INVAL;
 	*out = rc == 0 ? &q->base : NULL;
@@ -348,6 +359,10 @@ void store_stream_info(struct mosaic_stream *stream, struct mosaic_stream_info *
 		engine_of(stream)->info(log_of(stream), info);
 		return;
 	}
+	if (is_index(stream)) {
+		ifile_info(ifile_of(stream), info);
+		return;
+	}
 	info->begin = q->begin;
 	info->end = q->end;
 	info->segment_bytes = stream->store->options.queue_segment_bytes;
@@ -355,6 +370,8 @@ void store_stream_info(struct mosaic_stream *stream, struct mosaic_stream_info *
 
 int32_t store_stream_drop(struct mosaic_stream *stream, struct mosaic_req *req)
 {
+	if (is_index(stream))
+		return ifile_drop(ifile_of(stream), req);
 	return is_log(stream) ? MOSAIC_E_UNSUPPORTED : cqueue_drop(cqueue_of(stream), req);
 }
 
@@ -388,6 +405,8 @@ int32_t store_start_at(struct mosaic_stream *stream, uint64_t offset)
 int32_t store_read(struct mosaic_stream *stream, uint64_t offset, uint32_t len,
 			 struct mosaic_read *read)
 {
+	if (is_index(stream))
+		return ifile_read(ifile_of(stream), offset, len, read);
 	return is_log(stream) ? engine_of(stream)->read(log_of(stream), offset, len, read)
 			      : cqueue_read(cqueue_of(stream), offset, len, read);
 }
@@ -397,6 +416,8 @@ void store_unpin(struct mosaic_stream *stream, struct mosaic_read *read)
 {
 	if (read->pin[1] == MOSAIC_COMMIT_LOG)
 		stream->store->engine->unpin(read);
+	else if (read->pin[1] == MOSAIC_INDEX)
+		ifile_unpin(read);
 	else
 		cqueue_unpin(read);
 	read->ptr = NULL;
@@ -406,6 +427,8 @@ int32_t store_sync(struct mosaic_stream *stream, struct mosaic_sync *req)
 {
 	if (is_log(stream))
 		return engine_of(stream)->sync(log_of(stream), req);
+	if (is_index(stream))
+		return ifile_sync(ifile_of(stream), req);
 	const struct queue *q = cqueue_of(stream);
 	if (req->upto > q->end)
 		return MOSAIC_E_INVAL;
@@ -420,8 +443,15 @@ int32_t store_sync_queues(struct mosaic_store *store, struct mosaic_req *req)
 
 int32_t store_truncate(struct mosaic_stream *stream, uint64_t to, struct mosaic_req *req)
 {
+	if (is_index(stream))
+		return ifile_truncate(ifile_of(stream), to, req);
 	return is_log(stream) ? engine_of(stream)->truncate(log_of(stream), to, req)
 			      : cqueue_truncate(cqueue_of(stream), to, req);
+}
+
+int32_t store_write(struct mosaic_stream *stream, struct mosaic_write *write)
+{
+	return is_index(stream) ? ifile_write(ifile_of(stream), write) : MOSAIC_E_UNSUPPORTED;
 }
 
 int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_req *req)

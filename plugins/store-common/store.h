@@ -94,6 +94,7 @@ struct mosaic_store {
 	int dir_fd, lock_fd; /* -1: not open */
 	struct worker helper, syncer, slow;
 	struct names names;     /* consume queues; the commit log is not among them */
+	struct names indexes;   /* files of the index */
 	struct commit_log *log; /* NULL before open */
 
 	struct queue *dirty;        /* queues whose end is not durable, in any order */
@@ -161,7 +162,8 @@ int32_t store_sync(struct mosaic_stream *stream, struct mosaic_sync *req);
 int32_t store_sync_queues(struct mosaic_store *store, struct mosaic_req *req);
 int32_t store_truncate(struct mosaic_stream *stream, uint64_t to, struct mosaic_req *req);
 int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_req *req);
-#define STORE_OPS(its_create, ...)                                                                    \
+int32_t store_write(struct mosaic_stream *stream, struct mosaic_write *write);
+#define STORE_OPS(its_create, ...)                                                               \
 	{                                                                                         \
 		.struct_size = sizeof(struct mosaic_store_ops), .create = its_create,             \
 		.open = store_open, .close = store_close, .destroy = store_destroy,               \
@@ -172,7 +174,7 @@ int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_r
 		.sync = store_sync, .sync_queues = store_sync_queues,                             \
 		.truncate = store_truncate, .trim = store_trim, .doc_load = doc_load,             \
 		.doc_release = doc_release, .doc_save = doc_save, .space = store_space,           \
-		__VA_ARGS__                                                                       \
+		.write = store_write, __VA_ARGS__                                                 \
 	}
 
 /* recover.c: [worker] why open() fails; returns code. */

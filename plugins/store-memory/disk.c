@@ -42,8 +42,29 @@ static uint64_t draw(uint64_t *state)
 	return z ^ z >> 31;
 }
 
+/* Of the writes that no sync covered the oldest stay, a drawn number of them. */
+static void fixed_crash(struct mosaic_stream *s, uint32_t how, uint64_t *random)
+{
+	uint64_t n = 0;
+	for (const struct undo *u = s->undo; u; u = u->older)
+		n++;
+	for (uint64_t lost = how == MOSAIC_CRASH_POWER ? draw(random) % (n + 1) : 0; lost > 0;
+	     lost--) {
+		struct undo *u = s->undo;
+		memcpy(s->segments[0]->bytes + u->offset, u->bytes, u->len);
+		s->undo = u->older;
+		free(u);
+	}
+	fixed_synced(s);
+	s->store = NULL;
+}
+
 static void stream_crash(struct mosaic_stream *s, uint32_t how, uint64_t *random)
 {
+	if (s->name.kind == MOSAIC_INDEX) {
+		fixed_crash(s, how, random);
+		return;
+	}
 	uint64_t to = s->end;
 	bool is_queue = s->name.kind == MOSAIC_CONSUME_QUEUE;
 	if ((is_queue || how == MOSAIC_CRASH_POWER) && s->synced < s->end) {
@@ -124,7 +145,9 @@ void disk_unpin(struct disk *disk, struct segment *segment)
 
 void stream_destroy(struct mosaic_stream *s)
 {
-	s->disk->used -= s->end - s->begin;
+	if (s->name.kind != MOSAIC_INDEX)
+		s->disk->used -= s->end - s->begin;
+	fixed_synced(s);
 	for (uint32_t i = 0; i < s->n; i++)
 		segment_retire(s->disk, s->segments[i]);
 	free(s->segments);
@@ -197,6 +220,58 @@ void stream_trim(struct mosaic_stream *s, uint64_t below)
 	s->disk->used -= begin - s->begin;
 	s->begin = begin;
 	s->synced = s->synced > begin ? s->synced : begin;
+}
+
+/* ---- an index ---- */
+
+bool fixed_resize(struct mosaic_stream *s, uint64_t bytes)
+{
+	if (!s->segments)
+		s->segments = calloc(1, sizeof(*s->segments));
+	/* calloc() gives a large block as pages that are not there until they are touched. */
+	struct segment *segment = s->segments ? calloc(1, sizeof(*segment) + bytes) : NULL;
+	if (!segment)
+		return false;
+	if (s->n > 0) {
+		memcpy(segment->bytes, s->segments[0]->bytes, s->end < bytes ? s->end : bytes);
+		free(s->segments[0]);
+	}
+	s->segments[0] = segment;
+	s->n = s->capacity = 1;
+	s->end = s->synced = s->segment_bytes = bytes;
+	return true;
+}
+
+bool fixed_put(struct mosaic_stream *s, uint64_t offset, const uint8_t *bytes, uint32_t len)
+{
+	struct undo *u = malloc(sizeof(*u) + len);
+	if (!u)
+		return false;
+	*u = (struct undo){ .older = s->undo, .offset = offset, .len = len };
+	memcpy(u->bytes, s->segments[0]->bytes + offset, len);
+	memcpy(s->segments[0]->bytes + offset, bytes, len);
+	s->undo = u;
+	return true;
+}
+
+void fixed_synced(struct mosaic_stream *s)
+{
+	while (s->undo) {
+		struct undo *u = s->undo;
+		s->undo = u->older;
+		free(u);
+	}
+}
+
+struct segment *fixed_copy(struct mosaic_stream *s, uint64_t offset, uint32_t len)
+{
+	struct segment *copy = calloc(1, sizeof(*copy) + len);
+	if (!copy)
+		return NULL;
+	memcpy(copy->bytes, s->segments[0]->bytes + offset, len);
+	copy->pins = 1;
+	segment_retire(s->disk, copy);
+	return copy;
 }
 
 struct blob *blob_create(const uint8_t *bytes, uint64_t len)

@@ -31,6 +31,15 @@ struct mosaic_stream {
 	uint32_t n, capacity;
 	uint32_t reserved; /* bytes lent by the last reserve() */
 	struct mosaic_req *room;
+	struct undo *undo; /* an index: writes since the last sync, newest first */
+};
+
+/* What a write to an index has replaced. */
+struct undo {
+	struct undo *older;
+	uint64_t offset;
+	uint32_t len;
+	uint8_t bytes[];
 };
 
 struct blob {
@@ -70,6 +79,13 @@ struct segment *stream_segment(struct mosaic_stream *stream, uint64_t offset);
 bool stream_cut(struct mosaic_stream *stream, uint64_t to);
 void stream_trim(struct mosaic_stream *stream, uint64_t below);
 void disk_unpin(struct disk *disk, struct segment *segment);
+
+/* An index: one segment of that size, which costs what is written to it. False: no memory. */
+bool fixed_resize(struct mosaic_stream *stream, uint64_t bytes);
+bool fixed_put(struct mosaic_stream *stream, uint64_t offset, const uint8_t *bytes, uint32_t len);
+void fixed_synced(struct mosaic_stream *stream);
+/* A copy of its bytes, pinned once. NULL: no memory. */
+struct segment *fixed_copy(struct mosaic_stream *stream, uint64_t offset, uint32_t len);
 
 struct blob *blob_create(const uint8_t *bytes, uint64_t len);
 struct blob *blob_ref(struct blob *blob);

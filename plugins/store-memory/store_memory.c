@@ -32,6 +32,8 @@ enum op_kind {
 	OP_LOAD,
 	OP_SAVE,
 	OP_SPACE,
+	OP_RESIZE,
+	OP_WRITE,
 	OP_NOTHING
 };
 
@@ -41,7 +43,7 @@ struct store_op {
 	struct mosaic_req *req;
 	enum op_kind kind;
 	struct mosaic_stream *stream; /* OP_SYNC; NULL when it was dropped meanwhile */
-	uint64_t upto;
+	uint64_t upto;        /* OP_RESIZE: bytes */
 	struct blob *content; /* OP_SAVE */
 };
 
@@ -152,11 +154,23 @@ static void space_end(struct mosaic_store *store, struct mosaic_space *space)
 	space->oldest_ms = log && log->n > 0 ? log->segments[0]->written_ms : 0;
 }
 
+static int32_t write_end(struct store_op *op)
+{
+	const struct mosaic_write *w = (const struct mosaic_write *)op->req;
+	const struct mosaic_stream *s = op->stream;
+	if (!s)
+		return MOSAIC_E_CANCELED;
+	if (w->offset > s->end || s->end - w->offset < w->len)
+		return MOSAIC_E_INVAL;
+	return fixed_put(op->stream, w->offset, w->ptr, w->len) ? 0 : MOSAIC_E_NOMEM;
+}
+
 static void close_end(struct mosaic_store *store)
 {
 	for (uint32_t i = 0; i < store->disk->streams.n; i++) {
 		struct mosaic_stream *s = (struct mosaic_stream *)store->disk->streams.by_index[i];
 		s->synced = s->end;
+		fixed_synced(s);
 		s->store = NULL;
 	}
 	store->disk->is_clean = true;
@@ -173,6 +187,8 @@ static void op_end(struct mosaic_store *store, struct store_op *op)
 		((struct mosaic_sync *)req)->upto = op->upto;
 		if (!op->stream)
 			status = MOSAIC_E_CANCELED;
+		else if (op->stream->name.kind == MOSAIC_INDEX)
+			fixed_synced(op->stream);
 		else if (op->stream->synced < op->upto)
 			op->stream->synced = op->upto;
 		break;
@@ -190,6 +206,13 @@ static void op_end(struct mosaic_store *store, struct store_op *op)
 		break;
 	case OP_ROOM:
 		status = store->is_closing ? MOSAIC_E_CANCELED : 0;
+		break;
+	case OP_RESIZE:
+		if (op->stream && !fixed_resize(op->stream, op->upto))
+			status = MOSAIC_E_NOMEM;
+		break;
+	case OP_WRITE:
+		status = write_end(op);
 		break;
 	case OP_SPACE:
 		space_end(store, (struct mosaic_space *)req);
@@ -465,6 +488,22 @@ static int32_t memory_start_at(struct mosaic_stream *s, uint64_t offset)
 	return 0;
 }
 
+/* A copy: its bytes may be written again while they are read (STORE-08). */
+static int32_t read_fixed(struct mosaic_stream *s, uint64_t offset, uint32_t len,
+			  struct mosaic_read *read)
+{
+	len = len < s->end - offset ? len : (uint32_t)(s->end - offset);
+	struct segment *copy = fixed_copy(s, offset, len);
+	if (!copy)
+		return MOSAIC_E_NOMEM;
+	read->offset = offset;
+	read->ptr = copy->bytes;
+	read->len = len;
+	read->pin[0] = (uint64_t)(uintptr_t)copy;
+	read->pin[1] = (uint64_t)(uintptr_t)s->disk;
+	return 0;
+}
+
 static int32_t memory_read(struct mosaic_stream *s, uint64_t offset, uint32_t len,
 			   struct mosaic_read *read)
 {
@@ -472,6 +511,8 @@ static int32_t memory_read(struct mosaic_stream *s, uint64_t offset, uint32_t le
 		return MOSAIC_E_NOTFOUND;
 	if (len == 0)
 		return MOSAIC_E_INVAL;
+	if (s->name.kind == MOSAIC_INDEX)
+		return read_fixed(s, offset, len, read);
 	uint64_t index = offset / s->segment_bytes - s->first;
 	uint64_t in_segment = offset % s->segment_bytes;
 	uint64_t most = s->segment_bytes - in_segment;
@@ -516,8 +557,31 @@ static int32_t memory_sync_queues(struct mosaic_store *store, struct mosaic_req 
 	return op_queue_simple(store, OP_SYNC_QUEUES, req);
 }
 
+/* Takes effect when it ends. */
+static int32_t queue_for(struct mosaic_stream *s, enum op_kind kind, struct mosaic_req *req,
+			 uint64_t bytes)
+{
+	if (!s->store->is_open || s->store->is_closing)
+		return MOSAIC_E_CLOSED;
+	struct store_op *op = op_queue(s->store, kind, req);
+	if (!op)
+		return MOSAIC_E_NOMEM;
+	op->stream = s;
+	op->upto = bytes;
+	return MOSAIC_PENDING;
+}
+
+static int32_t memory_write(struct mosaic_stream *s, struct mosaic_write *write)
+{
+	if (s->name.kind != MOSAIC_INDEX)
+		return MOSAIC_E_UNSUPPORTED;
+	return queue_for(s, OP_WRITE, &write->req, 0);
+}
+
 static int32_t memory_truncate(struct mosaic_stream *s, uint64_t to, struct mosaic_req *req)
 {
+	if (s->name.kind == MOSAIC_INDEX)
+		return queue_for(s, OP_RESIZE, req, to);
 	if (to > s->end)
 		return MOSAIC_E_INVAL;
 	int32_t rc = op_queue_simple(s->store, OP_NOTHING, req);
@@ -607,6 +671,7 @@ static const struct mosaic_store_ops ops = {
 	.doc_release = memory_doc_release,
 	.doc_save = memory_doc_save,
 	.space = memory_space,
+	.write = memory_write,
 };
 
 static const struct mosaic_option options[] = {

@@ -121,6 +121,7 @@ static int start_broker(struct member *m)
 		.listen = "0.0.0.0:10911",
 		.address = { .ip = { 10, 0, 0, (uint8_t)m->node->id }, .ip_len = 4 },
 		.max_connections = 1000,
+		.index = { .slots = 500, .entries = 2000 }, /* small: many are filled */
 		.settings = {
 			.cluster = "SimCluster",
 			.name = m->node->name,

@@ -21,6 +21,7 @@
  *
  * Kind change log, newest first:
  *   0.4  usable(); a store without it is usable everywhere
+ *   0.3  index streams and write(); a store without write() keeps no index
  *   0.2  space(); a store without it keeps everything until "retention.size" says otherwise
  *   0.1  first shape
  */
@@ -53,7 +54,14 @@ struct mosaic_stream; /* the plugin's */
 
 enum mosaic_stream_kind {
 	MOSAIC_COMMIT_LOG = 1,
-	MOSAIC_CONSUME_QUEUE = 2 /* units of 20 bytes; named by topic and queue_id */
+	MOSAIC_CONSUME_QUEUE = 2, /* units of 20 bytes; named by topic and queue_id */
+	/*
+	 * Since 0.3: one file of the folder "index", `topic` is its name. It has the size that
+	 * truncate() gives it, upwards too, zeros that cost nothing until written; write() puts
+	 * bytes anywhere. No reserve, commit, room, start_at or trim. What a crash leaves of writes
+	 * that no sync covered is anything: the core looks at it before it believes it.
+	 */
+	MOSAIC_INDEX = 3
 };
 
 struct mosaic_stream_name {
@@ -135,6 +143,15 @@ struct mosaic_space {
 			     * milliseconds since 1970; 0: there is none */
 };
 
+/* write(): the caller's bytes, untouched until done(). */
+struct mosaic_write {
+	struct mosaic_req req;
+	uint64_t offset;
+	const uint8_t *ptr;
+	uint32_t len;
+	uint32_t reserved0;
+};
+
 struct mosaic_store_ops {
 	uint32_t struct_size;
 	uint32_t reserved0;
@@ -203,6 +220,10 @@ struct mosaic_store_ops {
 
 	/* [core] since 0.2, may be NULL: asynchronous, as it asks the file system */
 	int32_t (*space)(struct mosaic_store *store, struct mosaic_space *space);
+
+	/* [core] since 0.3, may be NULL: bytes of an index stream, below its size. Truncates and
+	 * writes of one stream take effect in order; a sync covers writes that are done. */
+	int32_t (*write)(struct mosaic_stream *stream, struct mosaic_write *write);
 
 	/* [main] since 0.4, may be NULL: whether a store of these options can work on this machine,
 	 * without changing anything. 0 or E_UNSUPPORTED with the reason. What only open() can find

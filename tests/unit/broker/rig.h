@@ -148,6 +148,7 @@ static inline void rig_open(struct rig *r, const struct rig_options *o)
 						  .flush_ops = o->gates ? &r->flush_ops : NULL,
 						  .flush = (void *)r,
 						  .flush_gates = o->gates,
+						  .index = { 50, 200 },
 						  .max_record_bytes = 5 * 1024 * 1024 });
 	r->handler = (struct peer_handler){ r, rig_request, rig_burst_end, rig_peer_closed };
 	r->broker = broker_create(&(struct broker_config){

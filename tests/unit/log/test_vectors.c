@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "log/log.h"
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -250,9 +251,8 @@ static void write_file(const char *dir, json_t *file)
 {
 	char path[1024];
 	const char *name = json_string_value(json_object_get(file, "path"));
-	/* Index and timer files are no business of the log. */
-	if (strncmp(name, "index/", 6) == 0 || strncmp(name, "timer", 5) == 0 ||
-	    strcmp(name, "lock") == 0)
+	/* Timer files are no business of the log. */
+	if (strncmp(name, "timer", 5) == 0 || strcmp(name, "lock") == 0)
 		return;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	make_parents(path);
@@ -363,6 +363,8 @@ static void world_open(struct world *w)
 	struct log_config config = { .host = &w->loop.host,
 				     .store_ops = w->ops,
 				     .store = w->store,
+				     .index = { (uint32_t)config_of(w, "maxHashSlotNum", 5000000),
+						(uint32_t)config_of(w, "maxIndexNum", 20000000) },
 				     .max_record_bytes = 5u << 20 };
 	w->log = log_create(&config);
 	struct log_open_req open = { .req = { .done = world_done, .data = w } };
@@ -377,8 +379,20 @@ static void world_open(struct world *w)
 	assert_int_equal(w->status, 0);
 }
 
+/* Until no record is missing in the index. */
+static void world_index(struct world *w)
+{
+	while (!index_is_live(w->log->index)) {
+		struct mosaic_req turn = { .done = world_done, .data = w };
+		w->is_done = false;
+		w->loop.host.post(&w->loop.host, &turn);
+		loop_until(&w->loop, &w->is_done);
+	}
+}
+
 static void world_close(struct world *w)
 {
+	world_index(w);
 	struct mosaic_req req = { .done = world_done, .data = w };
 	w->is_done = false;
 	assert_int_equal(log_close(w->log, &req), MOSAIC_PENDING);
@@ -524,6 +538,50 @@ static int check_messages(struct world *w)
 	return n;
 }
 
+static int is_digit_name(const struct dirent *e)
+{
+	return e->d_name[0] >= '0' && e->d_name[0] <= '9';
+}
+
+/* The files of the index, by name, are byte for byte those of the vector. */
+static void check_index(struct world *w)
+{
+	char folder[128], path[512];
+	struct dirent **names = NULL;
+	snprintf(folder, sizeof(folder), "%s/index", w->dir);
+	int n = scandir(folder, &names, is_digit_name, alphasort), at = 0;
+	size_t i, k;
+	json_t *file, *chunk;
+	json_array_foreach(json_object_get(w->vector, "files"), i, file) {
+		if (strncmp(json_string_value(json_object_get(file, "path")), "index/", 6) != 0)
+			continue;
+		size_t size = (size_t)json_integer_value(json_object_get(file, "size")), len;
+		if (size > 1 << 20) /* of default size: nothing but its beginning is compared */
+			size = 1 << 20;
+		uint8_t *theirs = calloc(1, size), *ours = malloc(size);
+		json_array_foreach(json_object_get(file, "chunks"), k, chunk) {
+			size_t offset = (size_t)json_integer_value(
+				json_object_get(chunk, "offset"));
+			uint8_t *bytes = from_hex(
+				json_string_value(json_object_get(chunk, "hex")), &len);
+			if (offset + len <= size)
+				memcpy(theirs + offset, bytes, len);
+			free(bytes);
+		}
+		assert_true(at < n);
+		snprintf(path, sizeof(path), "%s/%s", folder, names[at]->d_name);
+		int fd = open(path, O_RDONLY);
+		assert_int_equal(pread(fd, ours, size, 0), size);
+		assert_memory_equal(ours, theirs, size);
+		close(fd);
+		free(theirs);
+		free(ours);
+		free(names[at++]);
+	}
+	assert_int_equal(at, n < 0 ? 0 : n);
+	free(names);
+}
+
 /* ---- the tests ---- */
 
 static void append_one(struct world *w, int64_t index)
@@ -576,6 +634,34 @@ static void rebuilds_queues_as_apache_built_them(const char *name, int n_units)
 	assert_int_equal(check_queues(&w), n_units);
 	world_close(&w);
 	world_fini(&w);
+}
+
+static void index_is_what_apache_wrote(const char *name)
+{
+	struct world w;
+	if (!world_init(&w, name))
+		skip();
+	world_open(&w);
+	world_close(&w);
+	check_index(&w);
+	remove_below(w.dir, "index");
+	world_open(&w);
+	world_close(&w);
+	check_index(&w);
+	world_fini(&w);
+}
+
+static void index_files_are_those_of_apache(void **state)
+{
+	(void)state;
+	index_is_what_apache_wrote("st1");
+	index_is_what_apache_wrote("st1-running");
+}
+
+static void index_of_default_size_is_that_of_apache(void **state)
+{
+	(void)state;
+	index_is_what_apache_wrote("mixed-traffic-master");
 }
 
 static void store_after_a_clean_stop(void **state)
@@ -633,6 +719,8 @@ int main(void)
 		cmocka_unit_test(store_copied_while_running),
 		cmocka_unit_test(store_with_all_kinds_of_traffic),
 		cmocka_unit_test(store_of_a_controlled_master),
+		cmocka_unit_test(index_files_are_those_of_apache),
+		cmocka_unit_test(index_of_default_size_is_that_of_apache),
 		cmocka_unit_test(log_goes_on_behind_what_apache_wrote),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
