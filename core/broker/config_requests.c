@@ -14,6 +14,7 @@
 #include "wire/codes.h"
 #include "wire/frame.h"
 #include "wire/json.h"
+#include "wire/property_lines.h"
 #include <stdlib.h>
 
 #define LINES_MAX 10000
@@ -322,43 +323,13 @@ void admin_on_get_config(void *broker, struct request *req)
 
 /* ---- 25 --------------------------------------------------------------------------------- */
 
-static struct mosaic_slice trim(struct mosaic_slice s)
-{
-	while (s.len > 0 && s.ptr[0] <= ' ')
-		s = slice(s.ptr + 1, s.len - 1);
-	while (s.len > 0 && s.ptr[s.len - 1] <= ' ')
-		s.len--;
-	return s;
-}
-
-/* The next `name=value` line of a properties text; comments and lines without '=' are skipped. */
-static bool next_property(struct mosaic_slice *text, struct mosaic_slice *name,
-			  struct mosaic_slice *value)
-{
-	while (text->len > 0) {
-		const uint8_t *end = memchr(text->ptr, '\n', text->len), *eq;
-		size_t len = end ? (size_t)(end - text->ptr) : text->len;
-		struct mosaic_slice line = trim(slice(text->ptr, len));
-
-		len += end != NULL;
-		*text = slice(text->ptr + len, text->len - len);
-		eq = line.len > 0 ? memchr(line.ptr, '=', line.len) : NULL;
-		if (!eq || line.ptr[0] == '#' || line.ptr[0] == '!')
-			continue;
-		*name = trim(slice(line.ptr, (size_t)(eq - line.ptr)));
-		*value = trim(slice(eq + 1, line.len - (size_t)(eq + 1 - line.ptr)));
-		return true;
-	}
-	return false;
-}
-
 static bool has_forbidden(struct mosaic_slice text)
 {
 	static const char *const names[] = { "configBlackList", "brokerConfigPath",
 					     "rocketmqHome" };
 	struct mosaic_slice name, value;
 
-	while (next_property(&text, &name, &value))
+	while (property_lines_next(&text, &name, &value))
 		for (size_t i = 0; i < ARRAY_LEN(names); i++)
 			if (slice_is(name, names[i]))
 				return true;
@@ -409,7 +380,7 @@ void admin_on_update_config(void *broker, struct request *req)
 			     "Can not update config in black list.");
 		return;
 	}
-	while (n++ < LINES_MAX && next_property(&text, &name, &value)) {
+	while (n++ < LINES_MAX && property_lines_next(&text, &name, &value)) {
 		if (set_property(b, name, value) == 0)
 			continue;
 		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "the value \"%.*s\" does not fit %.*s",

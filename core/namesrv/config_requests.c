@@ -7,6 +7,7 @@
  */
 #include "base/num.h"
 #include "namesrv/namesrv_priv.h"
+#include "wire/property_lines.h"
 
 enum option_type {
 	OPTION_BOOL,
@@ -51,39 +52,6 @@ void namesrv_default_options(struct namesrv_options *o, const struct namesrv_con
 		.wait_seconds = 45,
 		.listen_port = config->listen_port,
 	};
-}
-
-/* ---- properties text ---- */
-
-static struct mosaic_slice trim(struct mosaic_slice s)
-{
-	while (s.len > 0 && s.ptr[0] <= ' ')
-		s = slice(s.ptr + 1, s.len - 1);
-	while (s.len > 0 && s.ptr[s.len - 1] <= ' ')
-		s.len--;
-	return s;
-}
-
-/* The next `name=value` (or `name:value`) line of the text; false at its end. */
-static bool next_property(struct mosaic_slice *text, struct mosaic_slice *name,
-			  struct mosaic_slice *value)
-{
-	while (text->len > 0) {
-		const uint8_t *end = memchr(text->ptr, '\n', text->len);
-		size_t len = end ? (size_t)(end - text->ptr) : text->len, at = 0;
-		struct mosaic_slice line = trim(slice(text->ptr, len));
-
-		*text = end ? slice(end + 1, text->len - len - 1) : slice(NULL, 0);
-		if (line.len == 0 || line.ptr[0] == '#' || line.ptr[0] == '!')
-			continue;
-		while (at < line.len && line.ptr[at] != '=' && line.ptr[at] != ':')
-			at++;
-		*name = trim(slice(line.ptr, at));
-		*value = at < line.len ? trim(slice(line.ptr + at + 1, line.len - at - 1))
-				       : slice(NULL, 0);
-		return true;
-	}
-	return false;
 }
 
 /* ---- 318 ---- */
@@ -143,7 +111,7 @@ void on_update_config(void *service, struct request *req)
 	bool delete_missing = n->routes.delete_missing_topics;
 	struct mosaic_slice text = req->body, name, value;
 
-	while (next_property(&text, &name, &value)) {
+	while (property_lines_next(&text, &name, &value)) {
 		if (is_black(name)) {
 			reply_remark(&req->ticket, RES_NO_PERMISSION,
 				     "Can not update config in black list.");

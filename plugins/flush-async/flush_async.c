@@ -15,7 +15,7 @@ struct options {
 };
 
 struct mosaic_flush {
-	struct syncer syncer; /* first: synced() casts back */
+	struct syncer syncer; /* first: syncer.h casts */
 	struct options options;
 	struct mosaic_timer timer;
 	uint64_t dirty_since_ns; /* no byte that is not durable is older */
@@ -72,25 +72,13 @@ static void synced(struct syncer *s)
 static int32_t flush_create(const struct mosaic_host *host, const void *opts,
 			    struct mosaic_flush **out, struct mosaic_error *error)
 {
-	struct mosaic_flush *f = host->alloc(host, sizeof(*f));
+	int32_t rc = syncer_flush_create(host, sizeof(struct mosaic_flush), synced, out, error);
 
-	if (!f) {
-		error->code = MOSAIC_E_NOMEM;
-		return MOSAIC_E_NOMEM;
-	}
-	*f = (struct mosaic_flush){ .options = *(const struct options *)opts };
-	f->timer.fire = timer_fired;
-	f->timer.data = f;
-	syncer_init(&f->syncer, host, synced);
-	*out = f;
-	return 0;
-}
-
-static int32_t flush_open(struct mosaic_flush *f, const struct mosaic_flush_port *port,
-			  struct mosaic_error *error)
-{
-	(void)error;
-	syncer_open(&f->syncer, port);
+	if (rc != 0)
+		return rc;
+	(*out)->options = *(const struct options *)opts;
+	(*out)->timer.fire = timer_fired;
+	(*out)->timer.data = *out;
 	return 0;
 }
 
@@ -108,24 +96,16 @@ static void flush_appended(struct mosaic_flush *f, uint64_t end)
 static int32_t flush_close(struct mosaic_flush *f, struct mosaic_req *req)
 {
 	f->syncer.host->timer_stop(f->syncer.host, &f->timer);
-	syncer_close(&f->syncer, req);
-	return 0;
-}
-
-static void flush_destroy(struct mosaic_flush *f)
-{
-	const struct mosaic_host *host = f->syncer.host;
-
-	host->free(host, f);
+	return syncer_flush_close(f, req);
 }
 
 static const struct mosaic_flush_ops ops = {
 	.struct_size = sizeof(ops),
 	.create = flush_create,
-	.open = flush_open,
+	.open = syncer_flush_open,
 	.appended = flush_appended,
 	.close = flush_close,
-	.destroy = flush_destroy,
+	.destroy = syncer_flush_destroy,
 };
 
 MOSAIC_PLUGIN(.name = "flush-async", .version = "0.1.0", .vendor = "Mosaic",

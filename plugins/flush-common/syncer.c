@@ -1,5 +1,6 @@
 #include "syncer.h"
 #include <stdio.h>
+#include <string.h>
 
 /* The store refused because a bound of its own is reached: it needs a turn or two of the loop. */
 #define RETRY_NS UINT64_C(1000000)
@@ -116,4 +117,48 @@ void syncer_close(struct syncer *s, struct mosaic_req *req)
 		syncer_start(s);
 	else
 		complete_close(s);
+}
+
+/* ---- the table of a policy ---- */
+
+static struct syncer *syncer_of(struct mosaic_flush *f)
+{
+	return (struct syncer *)(void *)f;
+}
+
+int32_t syncer_flush_create(const struct mosaic_host *host, size_t size,
+			    void (*synced)(struct syncer *), struct mosaic_flush **out,
+			    struct mosaic_error *error)
+{
+	struct mosaic_flush *f = host->alloc(host, size);
+
+	if (!f) {
+		error->code = MOSAIC_E_NOMEM;
+		return MOSAIC_E_NOMEM;
+	}
+	memset(f, 0, size);
+	syncer_init(syncer_of(f), host, synced);
+	*out = f;
+	return 0;
+}
+
+int32_t syncer_flush_open(struct mosaic_flush *f, const struct mosaic_flush_port *port,
+			  struct mosaic_error *error)
+{
+	(void)error;
+	syncer_open(syncer_of(f), port);
+	return 0;
+}
+
+int32_t syncer_flush_close(struct mosaic_flush *f, struct mosaic_req *req)
+{
+	syncer_close(syncer_of(f), req);
+	return 0;
+}
+
+void syncer_flush_destroy(struct mosaic_flush *f)
+{
+	const struct mosaic_host *host = syncer_of(f)->host;
+
+	host->free(host, f);
 }

@@ -36,6 +36,16 @@ void syncer_appended(struct syncer *s, uint64_t end);
 void syncer_start(struct syncer *s);
 void syncer_close(struct syncer *s, struct mosaic_req *req);
 
+/* For the table of a policy whose struct mosaic_flush begins with its syncer; size is that of the
+ * struct, which is zeroed otherwise. */
+int32_t syncer_flush_create(const struct mosaic_host *host, size_t size,
+			    void (*synced)(struct syncer *), struct mosaic_flush **out,
+			    struct mosaic_error *error);
+int32_t syncer_flush_open(struct mosaic_flush *f, const struct mosaic_flush_port *port,
+			  struct mosaic_error *error);
+int32_t syncer_flush_close(struct mosaic_flush *f, struct mosaic_req *req);
+void syncer_flush_destroy(struct mosaic_flush *f);
+
 static inline uint64_t syncer_dirty(const struct syncer *s)
 {
 	return s->end - s->durable;

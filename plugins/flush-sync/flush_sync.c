@@ -8,7 +8,7 @@
 #include "syncer.h"
 
 struct mosaic_flush {
-	struct syncer syncer;
+	struct syncer syncer; /* first: syncer.h casts */
 };
 
 static void synced(struct syncer *s)
@@ -19,24 +19,8 @@ static void synced(struct syncer *s)
 static int32_t flush_create(const struct mosaic_host *host, const void *options,
 			    struct mosaic_flush **out, struct mosaic_error *error)
 {
-	struct mosaic_flush *f = host->alloc(host, sizeof(*f));
-
 	(void)options;
-	if (!f) {
-		error->code = MOSAIC_E_NOMEM;
-		return MOSAIC_E_NOMEM;
-	}
-	syncer_init(&f->syncer, host, synced);
-	*out = f;
-	return 0;
-}
-
-static int32_t flush_open(struct mosaic_flush *f, const struct mosaic_flush_port *port,
-			  struct mosaic_error *error)
-{
-	(void)error;
-	syncer_open(&f->syncer, port);
-	return 0;
+	return syncer_flush_create(host, sizeof(struct mosaic_flush), synced, out, error);
 }
 
 static void flush_appended(struct mosaic_flush *f, uint64_t end)
@@ -45,26 +29,13 @@ static void flush_appended(struct mosaic_flush *f, uint64_t end)
 	syncer_start(&f->syncer);
 }
 
-static int32_t flush_close(struct mosaic_flush *f, struct mosaic_req *req)
-{
-	syncer_close(&f->syncer, req);
-	return 0;
-}
-
-static void flush_destroy(struct mosaic_flush *f)
-{
-	const struct mosaic_host *host = f->syncer.host;
-
-	host->free(host, f);
-}
-
 static const struct mosaic_flush_ops ops = {
 	.struct_size = sizeof(ops),
 	.create = flush_create,
-	.open = flush_open,
+	.open = syncer_flush_open,
 	.appended = flush_appended,
-	.close = flush_close,
-	.destroy = flush_destroy,
+	.close = syncer_flush_close,
+	.destroy = syncer_flush_destroy,
 };
 
 MOSAIC_PLUGIN(.name = "flush-sync", .version = "0.1.0", .vendor = "Mosaic",

@@ -2,34 +2,8 @@
 #ifndef TRANSPORT_MEMORY_H
 #define TRANSPORT_MEMORY_H
 
+#include "../transport-common/link.h"
 #include <mosaic/draft/network.h>
-#include <stdbool.h>
-
-#define CONTAINER(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-
-struct link {
-	struct link *next, *prev; /* points at itself when in no list */
-};
-
-static inline void link_init(struct link *l) { l->next = l->prev = l; }
-static inline bool link_alone(const struct link *l) { return l->next == l; }
-
-static inline void link_remove(struct link *l)
-{
-	l->prev->next = l->next;
-	l->next->prev = l->prev;
-	link_init(l);
-}
-
-/* Moves l from whatever list it is in to the end of this one. */
-static inline void link_move(struct link *head, struct link *l)
-{
-	link_remove(l);
-	l->prev = head->prev;
-	l->next = head;
-	head->prev->next = l;
-	head->prev = l;
-}
 
 struct memory_options {
 	const char *listen; /* read by the node, which passes it to listen() */
