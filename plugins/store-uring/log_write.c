@@ -39,9 +39,10 @@ static void run_synced(struct ring_op *op, int32_t res)
 	struct run_sync *sync = (struct run_sync *)op;
 	struct commit_log *log = sync->log;
 	struct run *run = &log->run;
-	if (res == 0)
+	/* One that was linked to a write that fell short proves nothing. */
+	if (res == 0 && (run->is_linked || run->is_syncing))
 		sync->segment->is_dirty = false;
-	else if (res != -ECANCELED) /* else the write that it was linked to fell short */
+	else if (res != 0 && res != -ECANCELED)
 		run_fail(log, res, "cannot sync the commit log");
 	segment_unref(sync->segment);
 	if (--run->n_syncs > 0 || run->n_writes > 0)
@@ -167,6 +168,8 @@ static void run_written(struct ring_op *op, int32_t res)
 	w->done += got;
 	bool is_short = res == -EINTR || res == -EAGAIN || (res > 0 && w->done < w->len);
 	if (is_short && ++w->tries < WRITE_TRIES) {
+		run->is_linked = false;
+		w->segment->is_dirty = true;
 		write_put(w, false);
 		return;
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -66,6 +67,10 @@ int __wrap_io_uring_submit(struct io_uring *ring)
 	for (unsigned at = ring->sq.sqe_head; at != ring->sq.sqe_tail; at++) {
 		struct io_uring_sqe *sqe = &ring->sq.sqes[at & *ring->sq.kring_mask];
 		int os_errno = ring_fault(sqe);
+		bool is_write = sqe->opcode == IORING_OP_WRITE ||
+				sqe->opcode == IORING_OP_WRITE_FIXED;
+		if (is_write && fails(&faults.ring_short) && sqe->len > 4096)
+			sqe->len = 4096;
 		if (os_errno == 0)
 			continue;
 		sqe->opcode = IORING_OP_NOP;
