@@ -1,4 +1,4 @@
-/* Push consumers against the real program. */
+/* Push consumers against a real broker. */
 #include "consume_rig.h"
 
 static void messages_reach_the_listener_with_their_properties(void **state)
@@ -112,6 +112,88 @@ static void members_share_the_queues_through_joins_and_leaves(void **state)
 	free(sinks);
 }
 
+static void broadcasting_goes_on_after_a_restart(void **state)
+{
+	struct rig r;
+	struct sink sinks[2];
+	struct mosaic_consumer *c[2];
+	struct mosaic_consumer_options o[2];
+	char dirs[2][128];
+	(void)state;
+	rig_init(&r, "");
+	const char *topic = own("Broad"), *group = own("GBroad");
+	rig_send(&r, topic, 0, 10, NULL, NULL);
+	for (int i = 0; i < 2; i++) {
+		snprintf(dirs[i], sizeof(dirs[i]), "%s/offsets%d", r.dir, i);
+		sink_init(&sinks[i]);
+		o[i] = rig_options(group, &sinks[i]);
+		o[i].model = MOSAIC_BROADCASTING;
+		o[i].offset_dir = dirs[i];
+		c[i] = rig_consumer(r.client, &o[i], topic, NULL);
+	}
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(sink_wait(&sinks[i], 10), 10);
+		mosaic_consumer_destroy(&c[i]);
+	}
+	rig_send(&r, topic, 10, 15, NULL, NULL);
+	for (int i = 0; i < 2; i++) {
+		c[i] = rig_consumer(r.client, &o[i], topic, NULL);
+		assert_int_equal(sink_wait(&sinks[i], 15), 15);
+		assert_int_equal(sink_distinct(&sinks[i]), 15);
+		mosaic_consumer_destroy(&c[i]);
+		sink_fini(&sinks[i]);
+	}
+	rig_fini(&r);
+}
+
+static void a_new_group_begins_where_it_was_told(void **state)
+{
+	struct rig r;
+	struct sink sink;
+	struct mosaic_error err = { .struct_size = sizeof(err) };
+	struct timespec now;
+	(void)state;
+	sink_init(&sink);
+	rig_init(&r, "");
+	const char *topic = own("From"), *group = own("GFrom");
+	rig_send(&r, topic, 0, 5, NULL, "one-key");
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + 1;
+	do /* the clock of the store has milliseconds */
+		clock_gettime(CLOCK_REALTIME, &now);
+	while ((int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 <= at);
+	rig_send(&r, topic, 5, 8, NULL, "one-key");
+	struct mosaic_queue queues[16];
+	uint32_t n = 16;
+	assert_int_equal(mosaic_client_queues(r.client, topic, 0, queues, &n, &err), 0);
+	int64_t found = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		int64_t min, max, time;
+		assert_int_equal(mosaic_client_min_offset(r.client, &queues[i], &min, &err), 0);
+		assert_int_equal(mosaic_client_max_offset(r.client, &queues[i], &max, &err), 0);
+		assert_int_equal(mosaic_client_offset_at(r.client, &queues[i], at, &time, &err), 0);
+		assert_int_equal(min, 0);
+		found += max;
+		if (max > 0)
+			assert_int_equal(time, 5);
+	}
+	assert_int_equal(found, 8);
+	assert_int_equal(mosaic_client_committed(r.client, group, &queues[0], &found, &err), 0);
+	assert_int_equal(found, 0); /* a young queue's, for any group */
+	struct mosaic_consumer_options o = rig_options(group, &sink);
+	o.model = MOSAIC_BROADCASTING; /* the broker sends a new clustering group to a queue's 0 */
+	o.from = MOSAIC_FROM_TIME;
+	o.from_ms = at;
+	o.offset_dir = r.dir;
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
+	assert_int_equal(sink_wait(&sink, 3), 3);
+	assert_int_equal(atoi(sink.got[0].body) + atoi(sink.got[1].body) + atoi(sink.got[2].body),
+			 5 + 6 + 7);
+	mosaic_consumer_destroy(&c);
+	rig_fini(&r);
+	sink_fini(&sink);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +201,8 @@ int main(void)
 		cmocka_unit_test(only_subscribed_tags_come),
 		cmocka_unit_test(a_restarted_consumer_goes_on_where_it_stopped),
 		cmocka_unit_test(members_share_the_queues_through_joins_and_leaves),
+		cmocka_unit_test(broadcasting_goes_on_after_a_restart),
+		cmocka_unit_test(a_new_group_begins_where_it_was_told),
 	};
 	return cmocka_run_group_tests(tests, rig_await, NULL);
 }

@@ -1,4 +1,4 @@
-/* Pullers against the real program. */
+/* Pullers against the real broker. */
 #include "consume_rig.h"
 
 static struct mosaic_puller *open_puller(struct rig *r, const char *group, uint32_t is_manual)
