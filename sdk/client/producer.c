@@ -51,6 +51,8 @@ static void fill_sender(struct mosaic_producer *p)
 				     .hook = o->hook,
 				     .hook_data = o->hook_data };
 	list_init(&p->sender.sends);
+	tracer_init(&p->tracer, &p->client->engine, &p->balance);
+	p->sender.tracer = o->trace != 0 ? &p->tracer : NULL;
 	p->lingers = (struct linger_set){ .sender = &p->sender, .bytes = o->batch_bytes,
 					  .wait_ns = o->batch_linger_us * UINT64_C(1000) };
 }
@@ -71,6 +73,7 @@ static void begin_cancel(struct client_task *task)
 		send_end(LIST_ENTRY(p->sender.sends.next, struct send, link), MOSAIC_E_CANCELED,
 			 "the producer stops");
 	linger_cancel(&p->lingers);
+	tracer_close(&p->tracer);
 	requests_cancel(p);
 	producer_group_leave(&p->client->engine, &p->group);
 	client_task_end(task, 0);
@@ -91,6 +94,7 @@ static void destroy_member(struct client_member *m)
 static void producer_free(struct mosaic_producer *p)
 {
 	linger_free(&p->lingers);
+	tracer_free(&p->tracer);
 	balancer_free(&p->balance);
 	balancer_free(&p->by_key);
 	pthread_cond_destroy(&p->idle);

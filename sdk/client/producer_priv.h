@@ -5,6 +5,7 @@
 #include "client.h"
 #include "linger.h"
 #include "send.h"
+#include "trace.h"
 
 struct mosaic_producer {
 	struct mosaic_client *client;
@@ -14,6 +15,7 @@ struct mosaic_producer {
 	struct balancer balance, by_key;
 	struct producer_group group; /* [core] */
 	struct linger_set lingers;   /* [core] */
+	struct tracer tracer;        /* [core] used with options.trace */
 	char *group_name;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t idle;  /* n_busy has become 0 */

@@ -7,6 +7,7 @@
  * over: end, wherever the send is.
  */
 #include "send.h"
+#include "trace.h"
 #include "wire/codes.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,6 +138,10 @@ static void accepted(struct send *s, const struct header *h)
 	}
 	text_copy(r->recall_handle, sizeof(r->recall_handle), header_str(h, "recallHandle"));
 	text_copy(r->transaction_id, sizeof(r->transaction_id), header_str(h, "transactionId"));
+	/* The broker says where it is, and whether it wants traces. */
+	if (s->sender->tracer != NULL && header_str(h, "MSG_REGION").len > 0 &&
+	    header_bool(h, "TRACE_ON", true))
+		trace_sent(s->sender->tracer, s, header_str(h, "MSG_REGION"));
 	send_end(s, 0, "");
 }
 

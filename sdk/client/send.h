@@ -9,6 +9,8 @@
 #include "engine.h"
 #include <mosaic/producer.h>
 
+struct tracer;
+
 /* What the sends of one producer share. Does not change while they are on their way. */
 struct sender {
 	struct engine *engine;
@@ -20,7 +22,8 @@ struct sender {
 	uint32_t max_message, compress_above, compression;
 	mosaic_send_hook hook;
 	void *hook_data;
-	struct list sends; /* struct send.link: on the client's thread */
+	struct tracer *tracer; /* NULL: no message trace */
+	struct list sends;     /* struct send.link: on the client's thread */
 };
 
 struct send {

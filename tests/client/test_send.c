@@ -586,6 +586,49 @@ static void a_hook_sees_each_send(void **state)
 	end(&f);
 }
 
+static void look_at_trace(void *ctx, const struct message *m)
+{
+	const char *id = ctx;
+	char head[200], body[1000];
+
+	snprintf(body, sizeof(body), "%.*s", (int)m->body.len, (const char *)m->body.ptr);
+	const char *group = strstr(body, "\1DEFAULT_PRODUCER\1");
+	if (strstr(body, id) == NULL)
+		return; /* of another run */
+	assert_int_equal(strncmp(body, "Pub\1", 4), 0);
+	assert_non_null(group);
+	snprintf(head, sizeof(head), "\1DEFAULT_PRODUCER\1%s\1%s\1A\1k1\1" "127.0.0.1:",
+		 topic("Traced"), id);
+	assert_int_equal(strncmp(group, head, strlen(head)), 0);
+	assert_non_null(strstr(body, "\1true\2"));
+	assert_non_null(strstr((const char *)props_find(m->props, PROP_KEYS).ptr, id));
+	((char *)ctx)[0] = '\0';
+}
+
+static void sends_are_traced(void **state)
+{
+	const struct mosaic_producer_options o = { .struct_size = sizeof(o), .trace = 1 };
+	struct fixture f = { .max_message = 0 };
+	struct mosaic_send_result r;
+	struct client raw;
+	(void)state;
+	if (!can("trace"))
+		return;
+	begin(&f, &o);
+	struct mosaic_message m = message(topic("Traced"), "x");
+	m.tag = "A";
+	m.keys = "k1";
+	assert_int_equal(mosaic_producer_send(f.producer, &m, &r), 0);
+	client_open(&raw, f.broker);
+	for (uint64_t due = now_ns() + UINT64_C(6) * WAIT_MS * 1000000; r.message_id[0] != '\0';) {
+		assert_true(now_ns() < due);
+		usleep(50000);
+		read_queue(&raw, "RMQ_SYS_TRACE_TOPIC", 0, look_at_trace, r.message_id);
+	}
+	client_close(&raw);
+	end(&f);
+}
+
 static void balance_plugins_are_found_by_name(void **state)
 {
 	struct fixture f = { .max_message = 0 };
@@ -681,6 +724,7 @@ int main(void)
 		cmocka_unit_test(a_request_gets_its_reply),
 		cmocka_unit_test(a_request_without_reply_ends_in_time),
 		cmocka_unit_test(a_hook_sees_each_send),
+		cmocka_unit_test(sends_are_traced),
 		cmocka_unit_test(balance_plugins_are_found_by_name),
 		cmocka_unit_test(a_bound_on_what_is_in_flight_says_try_again),
 		cmocka_unit_test(wrong_messages_are_refused_at_once),
