@@ -18,10 +18,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ABORT_FILE "abort" /* present while somebody uses the directory; his process id */
 #define LOCK_FILE "lock"
+#define LOCK_PAUSE_MS 10
+#define LOCK_TRIES 100 /* a second */
 #define SCAN_BYTES (64 * 1024)
 
 void log_path(char path[PATH_BYTES], uint64_t start)
@@ -390,6 +393,22 @@ static int32_t open_dir(struct mosaic_store *store)
 		      errno == EACCES ? ": the user of this process needs rights on it" : "");
 }
 
+/*
+ * A process that was killed is gone for its parent before the kernel has ended its last writes, and
+ * until then it holds its lock: a moment later than that another one is real. 0 or an errno.
+ */
+static int lock_patiently(int fd, struct flock *lock)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_MS * 1000000 };
+
+	for (int i = 0; fcntl(fd, F_OFD_SETLK, lock) != 0; i++) {
+		if ((errno != EAGAIN && errno != EACCES) || i == LOCK_TRIES)
+			return errno;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 /* Java's FileChannel takes the same kind of lock on the same byte. */
 static int32_t take_lock(struct mosaic_store *store)
 {
@@ -401,7 +420,8 @@ static int32_t take_lock(struct mosaic_store *store)
 			      "cannot open %s/" LOCK_FILE ": %s: the user of this process needs to "
 			      "write there",
 			      dir, strerror(-fd));
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+	int os_errno = lock_patiently(fd, &lock);
+	if (os_errno == 0) {
 		struct iovec iov = { .iov_base = (char[]){ 'l', 'o', 'c', 'k' }, .iov_len = 4 };
 		store->lock_fd = fd;
 		int rc = io_pwritev(fd, &iov, 1, 0);
@@ -410,7 +430,6 @@ static int32_t take_lock(struct mosaic_store *store)
 					      "cannot write %s/" LOCK_FILE ": %s", dir,
 					      strerror(rc));
 	}
-	int os_errno = errno;
 	lock.l_pid = 0;
 	(void)fcntl(fd, F_OFD_GETLK, &lock); /* knows the process of a Java lock, not of ours */
 	close(fd);
