@@ -209,6 +209,15 @@ WRAP(int, msync, void *at, size_t n, int flags)
 	return fault > 0 ? -1 : 0;
 }
 
+WRAP(int, posix_fadvise, int fd, off_t at, off_t n, int advice)
+{
+	(void)at; /* the whole file, as all who ask do */
+	(void)n;
+	if (disk_has_fd(fd) && advice == POSIX_FADV_DONTNEED)
+		disk_forgot(fd);
+	return 0;
+}
+
 WRAP(void *, mmap, void *at, size_t n, int prot, int flags, int fd, off_t offset)
 {
 	bool is_ours = fd >= 0 && disk_has_fd(fd) && (flags & MAP_SHARED) && (prot & PROT_WRITE);

@@ -693,6 +693,25 @@ void disk_synced_all(void)
 	journal_commit_forced();
 }
 
+void disk_forgot(int fd)
+{
+	struct inode *inode = disk.fds[fd];
+	char path[2 * PATH_MOST];
+	snprintf(path, sizeof(path), "%s/%s", disk.root, disk.fd_paths[fd]);
+	int real = __real_open(path, O_RDWR | O_CLOEXEC);
+	for (uint64_t at = 0; real >= 0 && at < inode->size && at < inode->capacity; at += SECTOR) {
+		uint8_t now[SECTOR] = { 0 };
+		if (!inode->is_ghost[at / SECTOR] || pread(real, now, SECTOR, (off_t)at) <= 0)
+			continue;
+		inode->is_ghost[at / SECTOR] = 0;
+		if (memcmp(now, inode->ghost + at, SECTOR) == 0 &&
+		    __real_pwrite(real, inode->platter + at, SECTOR, (off_t)at) != SECTOR)
+			abort();
+	}
+	if (real >= 0)
+		close(real);
+}
+
 static struct change *journal_name(int kind, const char *path, struct inode *inode)
 {
 	journal_add((struct change){ .kind = kind, .inode = inode, .groups = { folder_of(path) } });

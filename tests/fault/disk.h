@@ -91,6 +91,8 @@ void disk_synced(int fd, int os_errno);
 bool disk_synced_map(const void *at, uint64_t len, int os_errno);
 bool disk_has_map(const void *at);
 void disk_synced_all(void);
+/* Clean pages leave the cache: what a failed sync has lost is seen. */
+void disk_forgot(int fd);
 void disk_renamed(const char *from, const char *to);
 void disk_linked(const char *from, const char *to);
 void disk_unlinked(const char *path);

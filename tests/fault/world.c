@@ -423,7 +423,8 @@ const char *world_check(struct world *w, uint32_t n_sent, uint64_t now)
 		if (w->sent[i].promised_at <= now)
 			return wrong(w,
 				     "message %u, promised at moment %" PRIu64
-				     ", is lost at %" PRIu64 ": the log ends at %" PRIu64 ", it was at %" PRIu64,
+				     ", is lost at %" PRIu64 ": the log ends at %" PRIu64
+				     ", it was at %" PRIu64,
 				     w->sent[i].serial, w->sent[i].promised_at, now, w->log->end,
 				     w->sent[i].at);
 	uint64_t end = n > 0 ? w->sent[n - 1].end : 0;
