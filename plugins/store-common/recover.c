@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define ABORT_FILE "abort" /* present while somebody uses the directory; his process id */
+#define BROKEN_FILE "broken" /* the disk failed its last user; need not survive a power cut */
 #define LOCK_FILE "lock"
 #define LOCK_PAUSE_MS 10
 #define LOCK_TRIES 100 /* a second */
@@ -132,6 +133,17 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 		      store->options.segment_bytes);
 }
 
+/*
+ * A sync that failed leaves pages in the kernel's cache that count as clean and are on no disk: the
+ * next sync says 0 and knows nothing of them. Dropped from the cache, they read as the disk has
+ * them. After a mere kill all that is dirty is still written, and a warm cache is worth keeping.
+ */
+static void forget_cache(const struct mosaic_store *store, int fd)
+{
+	if (store->was_broken)
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
 static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_last)
 {
 	char path[PATH_BYTES];
@@ -141,6 +153,7 @@ static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_
 		return store_refuse(store, MOSAIC_E_IO, -fd, "cannot open %s/%s: %s",
 				    store->options.dir, path, strerror(-fd));
 	int32_t rc = check_segment(store, path, fd, is_last);
+	forget_cache(store, fd);
 	int os_errno = rc == 0 ? store->engine->found(store->log, start, fd) : 0;
 	if (os_errno != 0)
 		rc = store_refuse(store, os_errno == ENOMEM ? MOSAIC_E_NOMEM : MOSAIC_E_IO,
@@ -307,6 +320,15 @@ static int32_t find_queue(struct mosaic_store *store, const char *topic, const c
 	}
 	struct mosaic_stream_name name = { MOSAIC_CONSUME_QUEUE, (int32_t)queue_id, topic };
 	struct queue *q = NULL;
+	for (uint32_t i = 0; i < starts.n && store->was_broken; i++) {
+		snprintf(path, sizeof(path), QUEUE_FOLDER "/%s/%s/" SEGMENT_NAME_FORMAT, topic, id,
+			 starts.at[i]);
+		int fd = io_open(store->dir_fd, path, O_RDONLY);
+		forget_cache(store, fd);
+		if (fd >= 0)
+			close(fd);
+	}
+	snprintf(path, sizeof(path), QUEUE_FOLDER "/%s/%s", topic, id);
 	if (cqueue_open(store, &name, &q) != 0) {
 		free(starts.at);
 		return store_refuse(store, MOSAIC_E_NOMEM, 0, "no memory for the queues of %s",
@@ -455,6 +477,7 @@ static int32_t take_lock(struct mosaic_store *store)
 static int32_t mark_used(struct mosaic_store *store)
 {
 	store->was_clean = faccessat(store->dir_fd, ABORT_FILE, F_OK, 0) != 0;
+	store->was_broken = faccessat(store->dir_fd, BROKEN_FILE, F_OK, 0) == 0;
 	char pid[16];
 	int len = snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	/* Before anything is written: a crash from here on must be seen. */
@@ -466,6 +489,13 @@ static int32_t mark_used(struct mosaic_store *store)
 			      store->options.dir, strerror(rc));
 	unlinkat(store->dir_fd, SEGMENT_TMP, 0);
 	return 0;
+}
+
+void recover_mark_broken(struct job *job)
+{
+	int rc = io_write_file(job->store->dir_fd, BROKEN_FILE, "", 0, false);
+	if (rc != 0)
+		job_fail(job, rc, "cannot make the file " BROKEN_FILE);
 }
 
 void recover_run(struct job *job)
@@ -482,6 +512,8 @@ void recover_run(struct job *job)
 		rc = find_log(store);
 	if (rc == 0)
 		rc = find_queues(store);
+	if (rc == 0 && store->was_broken)
+		unlinkat(store->dir_fd, BROKEN_FILE, 0);
 	int index_errno = rc == 0 ? ifile_find(store) : 0;
 	if (index_errno != 0)
 		rc = store_refuse(store, MOSAIC_E_IO, index_errno,

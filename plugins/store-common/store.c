@@ -79,6 +79,13 @@ void store_log(struct mosaic_store *store, uint32_t level, const char *event, co
 	store->host->log(store->host, level, event, text);
 }
 
+static void fail_marked(struct job *job)
+{
+	if (job->status != 0) /* as after a kill at this moment */
+		store_log(job->store, MOSAIC_LOG_WARN, "mark_failed", "%s: %s", job->what,
+			  strerror(job->os_errno));
+}
+
 void store_fail(struct mosaic_store *store, int32_t code, int os_errno, const char *what,
 		const char *object)
 {
@@ -91,6 +98,9 @@ void store_fail(struct mosaic_store *store, int32_t code, int os_errno, const ch
 		 "kept as it is",
 		 what, store->options.dir, object, strerror(os_errno));
 	store->is_broken = true;
+	store->fail_job = (struct job){ .store = store, .run = recover_mark_broken,
+					.done = fail_marked };
+	worker_submit(&store->slow, &store->fail_job);
 	store->engine->cancel(store->log, MOSAIC_E_FATAL);
 	store->host->fail(store->host, &error);
 }

@@ -110,6 +110,7 @@ struct mosaic_store {
 	uint32_t n_pending; /* requests accepted and not done */
 	uint32_t n_jobs;    /* jobs submitted and not back */
 	bool is_open, is_closing, is_broken, was_clean;
+	bool was_broken; /* the last user's disk failed: its cache is not believed */
 	bool is_saved; /* everything was synced by close() */
 	uint32_t close_stage;
 	int32_t close_status;
@@ -118,6 +119,7 @@ struct mosaic_store {
 	struct mosaic_req close_queues; /* the syncs that close() asks for */
 	struct mosaic_sync close_sync;
 	struct job job; /* open, then close */
+	struct job fail_job;
 	int32_t open_status;
 	struct mosaic_error open_error;
 };
@@ -183,6 +185,8 @@ int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, con
 void log_path(char path[PATH_BYTES], uint64_t start);
 /* [worker] everything that open() does; fills open_error. */
 void recover_run(struct job *job);
+/* [worker] tells the next user that what the cache has may be on no disk. */
+void recover_mark_broken(struct job *job);
 /* [worker] marks clean unless broken, gives the lock back. */
 void recover_close(struct job *job);
 /* [any] gives the lock back */

@@ -55,7 +55,7 @@ static void create_run(struct ahead *ahead)
 		goto fail;
 	}
 	/* Else the name may survive a power cut that the size does not: no segment, and a gap. */
-	if (fsync(fd) != 0) {
+	if (fdatasync(fd) != 0) {
 		job_fail(&ahead->job, errno, "cannot sync a new segment of the commit log");
 		goto fail;
 	}

@@ -93,8 +93,10 @@ static void cut_run(struct job *job)
 	/* The last one first: whatever interrupts this, the files stay without a gap. */
 	for (uint64_t start = cut->delete_upto; start > cut->delete_from; start -= size) {
 		segment_path(path, start - size);
-		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT)
+		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT) {
 			job_fail(job, errno, "cannot delete a segment of the commit log");
+			return; /* deleting those before it would leave a gap */
+		}
 	}
 	if (cut->delete_upto > cut->delete_from) {
 		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);

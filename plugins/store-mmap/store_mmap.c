@@ -59,7 +59,9 @@ static void mmap_close_files(struct commit_log *log)
 		if (segment->pins > 0)
 			break;
 		segment_path(path, segment->start);
-		unlinkat(log->base.store->dir_fd, path, 0);
+		/* Never a gap: one that cannot be deleted keeps those before it. */
+		if (unlinkat(log->base.store->dir_fd, path, 0) != 0)
+			break;
 		munmap(segment->map, log->segment_bytes);
 		free(segment);
 		log->n--;

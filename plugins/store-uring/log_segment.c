@@ -223,7 +223,7 @@ static int create_file(struct ahead *ahead, int fd, const char **what)
 	log_path(path, ahead->start);
 	*what = "cannot allocate a segment of the commit log";
 	int rc = io_allocate(fd, store->options.segment_bytes);
-	if (rc == 0 && fsync(fd) != 0)
+	if (rc == 0 && fdatasync(fd) != 0)
 		rc = errno;
 	if (rc != 0)
 		return rc;

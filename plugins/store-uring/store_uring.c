@@ -191,10 +191,13 @@ static void uring_close_files(struct commit_log *log)
 {
 	char path[PATH_BYTES];
 	while (log->n > 1 && log->segments[log->n - 1]->start >= log->end) {
-		struct segment *segment = log->segments[--log->n];
+		struct segment *segment = log->segments[log->n - 1];
 		log_path(path, segment->start);
-		unlinkat(log->base.store->dir_fd, path, 0);
+		/* Never a gap: one that cannot be deleted keeps those before it. */
+		if (unlinkat(log->base.store->dir_fd, path, 0) != 0)
+			break;
 		segment_free(segment);
+		log->n--;
 	}
 }
 
