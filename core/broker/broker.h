@@ -56,7 +56,8 @@ struct broker_config {
 	uint64_t memory_bytes;       /* RAM of the machine, for the 40 % rule */
 	uint32_t max_held_pulls;     /* bound of all long polls together, 100000 */
 	uint32_t max_parked_sends;   /* requests that wait for room in the log, 10000 */
-	uint64_t max_parked_bytes;   /* 64 MiB */
+	uint64_t max_parked_bytes;   /* 64 MiB; the same again for answers that wait at the gate */
+	uint32_t max_waiting_acks;   /* of these answers, 100000 */
 	uint32_t max_topics, max_groups; /* 200000 each */
 	/* Change of the log level by UPDATE_BROKER_CONFIG ("mosaicLogLevel"); may be NULL. */
 	void (*set_log_level)(void *ctx, uint32_t level);

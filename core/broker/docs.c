@@ -156,7 +156,8 @@ static int take_loaded(struct docs *d, int32_t status)
 			       why.text);
 	if (d->is_backup && rc == 0)
 		LOG_WARN(d->broker->host, "document_damaged",
-			 "name=%s text=\"its backup is used; what changed last is forgotten\"", name);
+			 "name=%s text=\"its backup is used; what changed last is forgotten\"",
+			 name);
 	return rc;
 }
 

@@ -12,8 +12,9 @@
  *   send_acked                         the answer
  *
  * Failure modes: a refused check answers with RocketMQ's code and remark; no room parks the request
- * (bounded) and runs it again; a broken log answers 14; a gate that cannot keep its promise answers
- * 10, 11 or 12 with the full success header, which clients read as "stored, but".
+ * (bounded) and runs it again; when too many answers wait at the gate, what would wait too is
+ * answered 2; a broken log answers 14; a gate that cannot keep its promise answers 10, 11 or 12 with
+ * the full success header, which clients read as "stored, but".
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -92,6 +93,12 @@ void send_run(struct sends *sends, const struct request *req, bool is_parked)
 	const char *why = send_forbids(&s, &edit, &code);
 	if (why != NULL) {
 		send_refuse(&req->ticket, code, why);
+		return;
+	}
+	if (s.waits && !req->ticket.oneway && UNLIKELY(send_gate_is_full(sends))) {
+		send_refuse(&req->ticket, RES_SYSTEM_BUSY,
+			    "[SYNC_BUSY]broker busy, start flow control for a while: too many "
+			    "messages wait for the disk or the slaves (maxWaitingAcks)");
 		return;
 	}
 	bool done;

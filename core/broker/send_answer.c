@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define UNIQ_INLINE 64
+#define WAITS_KEPT 4096 /* as many as producers have in flight in a good day: about 800 KiB */
 
 static void put_region(struct reply *r)
 {
@@ -58,9 +59,9 @@ static int32_t disk_full(const struct broker *b, char *remark, size_t cap)
 {
 	double used = b->log->retention.used_percent / 100.0;
 	snprintf(remark, cap,
-		 "service not available now. It may be caused by one of the following reasons: the "
-		 "broker's disk is full [CL: %5.2f CQ: %5.2f INDEX: %5.2f], messages are put to the "
-		 "slave, message store has been shut down, etc.", used, used, used);
+		 "service not available now. It may be caused by one of the following reasons: "
+		 "the broker's disk is full [CL: %5.2f CQ: %5.2f INDEX: %5.2f], messages are put "
+		 "to the slave, message store has been shut down, etc.", used, used, used);
 	return RES_SERVICE_NOT_AVAILABLE;
 }
 
@@ -118,11 +119,39 @@ static struct send_wait *wait_take(struct sends *s)
 	struct send_wait *w = s->free_waits;
 	if (w != NULL) {
 		s->free_waits = w->next_free;
+		s->n_free--;
 		return w;
 	}
 	w = mem_alloc(sizeof(*w));
 	w->sends = s;
 	return w;
+}
+
+static uint64_t wait_weight(const struct send_wait *w)
+{
+	return sizeof(*w) + (w->ids != NULL ? strlen(w->ids) : 0);
+}
+
+bool send_gate_is_full(const struct sends *s)
+{
+	const struct broker_config *c = &s->broker->config;
+	return s->n_waits >= c->max_waiting_acks || s->wait_bytes >= c->max_parked_bytes;
+}
+
+static void wait_give(struct sends *s, struct send_wait *w)
+{
+	s->n_waits--;
+	s->wait_bytes -= wait_weight(w);
+	ticket_drop(&w->to);
+	free(w->ids);
+	w->ids = NULL;
+	if (s->n_free >= WAITS_KEPT) {
+		free(w);
+		return;
+	}
+	s->n_free++;
+	w->next_free = s->free_waits;
+	s->free_waits = w;
 }
 
 static void send_acked(struct gate_wait *gate, enum gate_result result)
@@ -142,11 +171,7 @@ static void send_acked(struct gate_wait *gate, enum gate_result result)
 			     .uniq = slice(w->uniq, w->uniq_len),
 			     .ids = slice_str(w->ids) };
 	send_answer(w->sends->broker, &w->to, codes[result], &sent);
-	ticket_drop(&w->to);
-	free(w->ids);
-	w->ids = NULL;
-	w->next_free = w->sends->free_waits;
-	w->sends->free_waits = w;
+	wait_give(w->sends, w);
 }
 
 void send_wait_gate(struct sends *s, const struct send *send, const struct sent *sent,
@@ -170,6 +195,8 @@ void send_wait_gate(struct sends *s, const struct send *send, const struct sent 
 	if (w->uniq_len > 0) /* a batch may have none */
 		memcpy(w->uniq, sent->uniq.ptr, w->uniq_len);
 	w->gate.done = send_acked;
+	s->n_waits++;
+	s->wait_bytes += wait_weight(w);
 	gate_add(&b->log->gate, &w->gate, end);
 }
 

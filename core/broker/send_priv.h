@@ -17,6 +17,8 @@ struct send_wait;
 struct sends {
 	struct broker *broker;
 	struct send_wait *free_waits; /* send_answer.c */
+	uint32_t n_waits, n_free;     /* answers at the gate, and storage that is kept for more */
+	uint64_t wait_bytes;          /* of those at the gate */
 	struct list parked;           /* send_wait.c: until the log has room */
 	struct list early;            /* until their topic is saved */
 	uint32_t n_parked;            /* of both */
@@ -91,6 +93,8 @@ void send_refuse(const struct ticket *to, int32_t code, const char *remark);
 	} while (0)
 /* The refusal of a send that the log did not take. */
 void send_failed(const struct broker *b, const struct ticket *to, int error);
+/* No more answers may wait at the gate: the disk or the slaves do not keep up. */
+bool send_gate_is_full(const struct sends *s);
 /* Answers, now or when everything below `end` is as safe as this broker promises. */
 void send_wait_gate(struct sends *s, const struct send *send, const struct sent *sent,
 		    uint64_t end);

@@ -52,7 +52,7 @@ struct config_broker {
 	uint8_t auto_create_topic, auto_create_group, index;
 	int64_t index_slots, index_entries;
 	int64_t topic_queues, permission;
-	int64_t max_topics, max_groups, max_held_pulls, max_parked_sends;
+	int64_t max_topics, max_groups, max_held_pulls, max_parked_sends, max_waiting_acks;
 	uint64_t max_parked_bytes;
 	struct config_retention retention;
 	/* flush may be empty (a store that cannot sync), replication too */

@@ -84,7 +84,9 @@ static const struct mosaic_option broker[] = {
 	{ "maxParkedSends", MOSAIC_T_INT, 0, BR(max_parked_sends), "10000", "1", "10000000", NULL,
 	  "Messages that may wait for room in the log" },
 	{ "maxParkedBytes", MOSAIC_T_SIZE, 0, BR(max_parked_bytes), "64MiB", "1MiB", "16GiB", NULL,
-	  "Their bytes" },
+	  "Their bytes; also those of answers that wait" },
+	{ "maxWaitingAcks", MOSAIC_T_INT, 0, BR(max_waiting_acks), "100000", "1", "10000000", NULL,
+	  "Answers that may wait for the disk or for slaves; what comes then is refused as busy" },
 	{ "transport", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL, "Plugin that carries frames" },
 	{ "store", VALUE_OBJECT, 0, 0, NULL, NULL, NULL, NULL,
 	  "Plugin that keeps the files; \"fallback\" in its section names another one, which takes "

@@ -142,6 +142,7 @@ static int make_broker(struct node *n, struct unit *u, uint32_t index, struct mo
 			.max_held_pulls = (uint32_t)c->max_held_pulls,
 			.max_parked_sends = (uint32_t)c->max_parked_sends,
 			.max_parked_bytes = c->max_parked_bytes,
+			.max_waiting_acks = (uint32_t)c->max_waiting_acks,
 			.max_topics = (uint32_t)c->max_topics,
 			.max_groups = (uint32_t)c->max_groups,
 			.set_log_level = set_log_level,

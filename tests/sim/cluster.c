@@ -136,6 +136,7 @@ static int start_broker(struct member *m)
 			.max_held_pulls = 1000,
 			.max_parked_sends = 1000,
 			.max_parked_bytes = 1 << 20,
+			.max_waiting_acks = 100000,
 			.max_topics = 1000,
 			.max_groups = 1000,
 		},

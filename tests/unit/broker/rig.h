@@ -47,7 +47,8 @@ struct rig {
 struct rig_options {
 	uint64_t store_limit; /* 0: plenty */
 	bool gates;           /* answers wait for rig_durable() */
-	uint32_t max_parked;
+	uint32_t max_parked, max_waiting;
+	uint32_t max_parked_bytes;
 	int32_t default_queues; /* 0: 8 */
 	const char *const *namesrv;
 	uint32_t n_namesrv;
@@ -171,7 +172,8 @@ static inline void rig_open(struct rig *r, const struct rig_options *o)
 		.n_namesrv = o->n_namesrv,
 		.max_held_pulls = 1000,
 		.max_parked_sends = o->max_parked ? o->max_parked : 100,
-		.max_parked_bytes = 1 << 20,
+		.max_parked_bytes = o->max_parked_bytes ? o->max_parked_bytes : 1 << 20,
+		.max_waiting_acks = o->max_waiting ? o->max_waiting : 1000,
 		.max_topics = 1000,
 		.max_groups = 1000 });
 	assert_true(broker_open(r->broker, &open) >= 0);

@@ -132,6 +132,74 @@ static void answer_waits_until_the_bytes_are_durable(void **state)
 	rig_close(&r);
 }
 
+static size_t batch_put(uint8_t *at, const char *body, const char *props)
+{
+	size_t b = strlen(body), p = strlen(props), n = 22 + b + p;
+	memset(at, 0, n);
+	put_be32(at, (uint32_t)n);
+	put_be32(at + 12, 3);
+	put_be32(at + 16, (uint32_t)b);
+	memcpy(at + 20, body, b);
+	put_be16(at + 20 + b, (uint16_t)p);
+	memcpy(at + 22 + b, props, p);
+	return n;
+}
+
+static void assert_busy(struct rig *r, struct mosaic_conn *c)
+{
+	uint64_t records = r->log->stats.records;
+	assert_int_equal(rig_send(r, c, "T", 0, "", "more").header.code, RES_SYSTEM_BUSY);
+	assert_int_equal(r->log->stats.records, records);
+}
+
+static void answers_that_wait_are_bounded(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true, .max_waiting = 2 };
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_post(c, "T", 0, "", "one");
+	rig_post(c, "T", 0, "", "two");
+	rig_no_answer(&r, c);
+	assert_busy(&r, c);
+	/* Who does not wait is not held up. */
+	assert_int_equal(rig_send(&r, c, "T", 0, "WAIT\1false\2", "three").header.code,
+			 RES_SUCCESS);
+	rig_durable(&r, r.appended);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_post(c, "T", 0, "", "four"); /* the disk is back */
+	rig_no_answer(&r, c);
+	rig_durable(&r, r.appended);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
+static void the_ids_of_batches_that_wait_are_bounded(void **state)
+{
+	struct rig r;
+	struct rig_options o = { .gates = true, .max_parked_bytes = 3000 };
+	uint8_t body[4096];
+	size_t n = 0;
+	(void)state;
+	rig_open(&r, &o);
+	struct mosaic_conn *c = rig_dial(&r);
+	for (int i = 0; i < 100; i++) /* 33 bytes of id each */
+		n += batch_put(body + n, "x", "");
+	fake_conn_request(c, REQ_SEND_BATCH_MESSAGE, slice(body, n), "b", "T", "c", "TBW102", "d",
+			  "1", "e", "0", "f", "0", "g", "1", "h", "0", "m", "true", NULL);
+	rig_no_answer(&r, c);
+	assert_busy(&r, c);
+	rig_durable(&r, r.appended);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_post(c, "T", 0, "", "again");
+	rig_no_answer(&r, c);
+	rig_durable(&r, r.appended);
+	assert_int_equal(rig_answer(&r, c).header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
 static void wait_false_is_answered_at_once(void **state)
 {
 	struct rig r;
@@ -193,19 +261,6 @@ static void oneway_is_stored_and_not_answered(void **state)
 	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
 	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "first quiet");
 	rig_close(&r);
-}
-
-static size_t batch_put(uint8_t *at, const char *body, const char *props)
-{
-	size_t b = strlen(body), p = strlen(props), n = 22 + b + p;
-	memset(at, 0, n);
-	put_be32(at, (uint32_t)n);
-	put_be32(at + 12, 3);
-	put_be32(at + 16, (uint32_t)b);
-	memcpy(at + 20, body, b);
-	put_be16(at + 20 + b, (uint16_t)p);
-	memcpy(at + 22 + b, props, p);
-	return n;
 }
 
 static void batch_becomes_messages_with_consecutive_offsets(void **state)
@@ -470,6 +525,8 @@ int main(void)
 		cmocka_unit_test(refusals_carry_rocketmqs_codes),
 		cmocka_unit_test(message_above_the_limit_is_illegal),
 		cmocka_unit_test(answer_waits_until_the_bytes_are_durable),
+		cmocka_unit_test(answers_that_wait_are_bounded),
+		cmocka_unit_test(the_ids_of_batches_that_wait_are_bounded),
 		cmocka_unit_test(wait_false_is_answered_at_once),
 		cmocka_unit_test(a_sync_that_takes_too_long_answers_flush_disk_timeout),
 		cmocka_unit_test(a_failed_store_is_never_answered_with_success),

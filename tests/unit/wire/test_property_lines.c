@@ -8,7 +8,8 @@
 static void lines_are_names_and_values_without_blanks(void **state)
 {
 	static const char *const expected[][2] = {
-		{ "a", "1" }, { "b", "x=y" }, { "c", "" }, { "host", "h:1" }, { "", "v" }, { "z", "9" },
+		{ "a", "1" },	   { "b", "x=y" }, { "c", "" },
+		{ "host", "h:1" }, { "", "v" },	   { "z", "9" },
 	};
 	struct mosaic_slice text = slice_str("a=1\n  b = x=y \r\n# no\n!no\n\n   \nc\n"
 					     "host:h:1\n=v\nz=9");
