@@ -3,7 +3,7 @@
  *   clog_reserve  a pointer into the mapped tail segment
  *   clog_commit   the end moves; now and then clog_look_ahead() wakes the helper
  *   clog_read     the same mapped bytes; cold ones are brought in by a host worker first
- *   clog_sync     msync on the syncer; what was committed while one runs is covered by the next
+ *   clog_sync     msync on the syncer, see log_sync.c
  *
  * Failure modes: the next segment is not ready (E_AGAIN), the disk is full (E_NOSPACE): clog_room;
  * a segment cannot be made, read or synced: store_fail(), then reserve and sync answer E_FATAL.
@@ -112,6 +112,7 @@ struct commit_log *clog_create(struct mosaic_store *store)
 		return NULL;
 	log->base.store = store;
 	log->base.name.kind = MOSAIC_COMMIT_LOG;
+	log->lend_upto = UINT64_MAX;
 	log->segment_bytes = store->options.segment_bytes;
 	log->tail_end = log->segment_bytes;
 	log->ahead.job.store = store;
@@ -187,7 +188,8 @@ int32_t clog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_spa
 		room->len = (uint32_t)left;
 		return MOSAIC_E_LIMIT;
 	}
-	if (!log->tail || log->base.store->is_broken || log->base.store->is_closing)
+	if (!log->tail || log->base.store->is_broken || log->base.store->is_closing ||
+	    log->end + max_len > log->lend_upto)
 		return clog_no_room(log);
 	room->ptr = log->tail->map + (log->end - log->tail->start);
 	room->len = max_len;
@@ -201,6 +203,7 @@ void clog_commit(struct commit_log *log, uint32_t len)
 		len = log->reserved;
 	log->end += len;
 	log->reserved = 0;
+	atomic_store_explicit(&log->committed, log->end, memory_order_release);
 	if (log->end >= log->wake_at)
 		clog_look_ahead(log);
 }
@@ -213,7 +216,8 @@ int32_t clog_room(struct commit_log *log, struct mosaic_req *req)
 	int32_t rc = store->is_broken ? MOSAIC_E_FATAL : store_accept(store);
 	if (rc < 0)
 		return rc;
-	if (log->tail && !log->cut) { /* it became ready between reserve() and now */
+	/* It became ready between reserve() and now. */
+	if (log->tail && !log->cut && log->lend_upto == UINT64_MAX) {
 		store_done_later(store, req, 0);
 		return MOSAIC_PENDING;
 	}
@@ -249,11 +253,6 @@ struct cold_read {
 	uint8_t *pages;
 	size_t n_bytes;
 };
-
-static uint8_t *page_floor(const uint8_t *p)
-{
-	return (uint8_t *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
-}
 
 /* How many of n_pages from `from` on are in memory without a gap. */
 static size_t resident_pages(uint8_t *from, size_t n_pages)
@@ -373,7 +372,7 @@ int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct 
 	if (offset < log->hot_from || log->end - offset > HOT_BYTES) {
 		if (!is_warm(log, segment, offset, read->len)) {
 			/* What comes behind is wanted soon: fetched in the same go. */
-			uint8_t *pages = page_floor(read->ptr);
+			uint8_t *pages = clog_page_floor(read->ptr);
 			size_t n_bytes = (size_t)(read->ptr + read->len - pages);
 			size_t most = (size_t)(segment->map + (limit - segment->start) - pages);
 			size_t ahead = n_bytes > READ_AHEAD ? n_bytes : READ_AHEAD;
@@ -388,111 +387,4 @@ int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct 
 void clog_unpin(struct mosaic_read *read)
 {
 	segment_unpin((struct segment *)(uintptr_t)read->pin[0]);
-}
-
-/* ---- sync ---- */
-
-static void sync_run(struct job *job)
-{
-	struct commit_log *log = job->store->log;
-	for (uint32_t i = 0; i < log->n_syncing; i++) {
-		struct segment *segment = log->syncing[i];
-		uint64_t from = log->sync_from > segment->start ? log->sync_from : segment->start;
-		uint64_t upto = log->sync_upto - segment->start;
-		upto = upto < log->segment_bytes ? upto : log->segment_bytes;
-		uint8_t *pages = page_floor(segment->map + (from - segment->start));
-		if (msync(pages, (size_t)(segment->map + upto - pages), MS_SYNC) != 0)
-			job_fail(job, errno, "cannot sync the commit log");
-	}
-	if (log->syncs_folder) {
-		int rc = io_sync_folder(job->store->dir_fd, LOG_FOLDER);
-		if (rc != 0)
-			job_fail(job, rc, "cannot sync the folder of the commit log");
-	}
-}
-
-static void sync_start(struct commit_log *log);
-
-static void sync_done(struct job *job)
-{
-	struct mosaic_store *store = job->store;
-	struct commit_log *log = store->log;
-	for (uint32_t i = 0; i < log->n_syncing; i++)
-		segment_unpin(log->syncing[i]);
-	log->is_syncing = false;
-	if (job->status != 0) { /* final: the kernel may have dropped what it could not write */
-		store_fail(store, MOSAIC_E_IO, job->os_errno, job->what, LOG_FOLDER);
-		return;
-	}
-	log->synced = log->sync_claim;
-	while (log->syncs && (log->syncs->upto <= log->synced || log->syncs->upto > log->end)) {
-		struct mosaic_sync *req = log->syncs;
-		log->syncs = (struct mosaic_sync *)req->req.next;
-		if (req->upto < log->synced)
-			req->upto = log->synced;
-		store_done(store, &req->req, 0);
-	}
-	if (log->syncs && !log->is_syncing)
-		sync_start(log);
-}
-
-/* Syncs everything committed, at most as many segments as fit into the job. */
-static void sync_start(struct commit_log *log)
-{
-	log->sync_from = log->synced;
-	log->sync_upto = log->end;
-	log->n_syncing = 0;
-	uint64_t index = log->sync_from / log->segment_bytes - log->first;
-	for (; index < log->n && log->segments[index]->start < log->end; index++) {
-		if (log->n_syncing == sizeof(log->syncing) / sizeof(log->syncing[0])) {
-			log->sync_upto = log->segments[index]->start;
-			break;
-		}
-		log->segments[index]->pins++;
-		log->syncing[log->n_syncing++] = log->segments[index];
-	}
-	log->sync_claim = log->sync_upto;
-	log->syncs_folder = log->is_folder_dirty;
-	log->is_folder_dirty = false;
-	log->is_syncing = true;
-	log->n_syncs++;
-	log->sync_job.run = sync_run;
-	log->sync_job.done = sync_done;
-	worker_submit(&log->base.store->syncer, &log->sync_job);
-}
-
-int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req)
-{
-	struct mosaic_store *store = log->base.store;
-	if (store->is_broken)
-		return MOSAIC_E_FATAL;
-	if (req->upto > log->end)
-		return MOSAIC_E_INVAL;
-	int32_t rc = store_accept(store);
-	if (rc < 0)
-		return rc;
-	if (req->upto <= log->synced) {
-		req->upto = log->synced;
-		store_done_later(store, &req->req, 0);
-		return MOSAIC_PENDING;
-	}
-	struct mosaic_sync **link = &log->syncs; /* few: one per flush policy and close */
-	while (*link && (*link)->upto <= req->upto)
-		link = (struct mosaic_sync **)(void *)&(*link)->req.next;
-	req->req.next = (struct mosaic_req *)*link;
-	*link = req;
-	if (!log->is_syncing)
-		sync_start(log);
-	return MOSAIC_PENDING;
-}
-
-void clog_cancel(struct commit_log *log, int32_t status)
-{
-	struct mosaic_store *store = log->base.store;
-	clog_tell_room(log, status);
-	while (store->is_broken && log->syncs) {
-		struct mosaic_sync *req = log->syncs;
-		log->syncs = (struct mosaic_sync *)req->req.next;
-		store_done_later(store, &req->req, status);
-	}
 }

@@ -6,6 +6,8 @@
 
 #include "store.h"
 
+#include <stdatomic.h>
+
 #define LOG_FOLDER "commitlog"
 #define SEGMENT_TMP "segment.tmp" /* beside the folder: Apache's broker reads every name in it */
 #define PATH_BYTES 64             /* "commitlog/" and 20 digits */
@@ -37,20 +39,24 @@ struct ahead {
 	size_t n_behind;
 	uint64_t upto;           /* present below, when it is back */
 	uint64_t page_bytes;
-	bool writes_through;     /* in: the pages are written to the disk before they are used */
-	int write_errno;         /* out: writing through failed */
+	bool writes_zeros;       /* in: [zero_from, upto) is written to the disk before it is used */
+	uint64_t zero_from;
+	uint8_t *zero_map;       /* where that is mapped */
+	int write_errno;         /* out: writing zeros failed */
 	bool cannot_populate;    /* the kernel lacks MADV_POPULATE_WRITE */
 };
 
 struct commit_log {
 	struct mosaic_stream base; /* first */
 	uint64_t begin, end;
+	_Atomic uint64_t committed; /* `end` for the syncer; release, with its acquire */
 	uint64_t segment_bytes;
 
 	/* The writer's segment, NULL when the next one is not ready. */
 	struct segment *tail;
 	uint64_t tail_end; /* of the segment that `end` lies in, ready or not */
 	uint32_t reserved;
+	uint64_t lend_upto; /* zeros are being written from here on; UINT64_MAX: nowhere */
 	uint64_t wake_at; /* commit() looks ahead when end reaches it */
 
 	uint64_t first; /* index of segments[0] */
@@ -73,11 +79,15 @@ struct commit_log {
 	struct mosaic_sync *syncs; /* waiting, in order of upto */
 	struct segment *syncing[8]; /* pinned by the job */
 	uint32_t n_syncing;
-	uint64_t synced, sync_from, sync_upto;
-	uint64_t sync_claim; /* what the job's success proves: a cut meanwhile makes it less */
+	uint64_t synced, sync_from;
+	uint64_t sync_upto;  /* in: end of what is pinned; out: the end when the job began */
+	uint64_t sync_claim; /* its success proves no more than this: where a cut was meanwhile */
+	uint64_t sync_gather; /* the job waits a moment for the end to come here */
+	uint64_t flight;      /* bytes of those who wait at once, by the last sync */
+	uint64_t sync_ns;     /* how long a sync takes, smoothed */
 	bool is_syncing, is_folder_dirty, syncs_folder;
-	uint64_t looked_end; /* `end` and how many syncs had begun at the last look ahead */
-	uint32_t n_syncs;
+	uint64_t sync_bytes;  /* that a sync covers, smoothed */
+	bool are_syncs_small; /* so pages ahead are worth a write of their own */
 
 	struct log_cut *cut; /* under way: reserve() waits */
 	struct log_trim *trim;
@@ -86,6 +96,11 @@ struct commit_log {
 static inline struct commit_log *clog_of(struct mosaic_stream *stream)
 {
 	return (struct commit_log *)stream;
+}
+
+static inline uint8_t *clog_page_floor(const uint8_t *p)
+{
+	return (uint8_t *)((uintptr_t)p & ~(uintptr_t)(PAGE_BYTES - 1));
 }
 
 /* commit_log.c */
@@ -110,6 +125,8 @@ int32_t clog_room(struct commit_log *log, struct mosaic_req *req);
 int32_t clog_start_at(struct commit_log *log, uint64_t offset);
 int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
 void clog_unpin(struct mosaic_read *read);
+
+/* log_sync.c */
 int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req);
 /* Ends the waiting syncs and room waiters; at close and at a failure. */
 void clog_cancel(struct commit_log *log, int32_t status);
@@ -120,6 +137,14 @@ void clog_look_ahead(struct commit_log *log);
 void clog_tell_room(struct commit_log *log, int32_t status);
 /* Asks the disk again a little later, as long as somebody waits. */
 void clog_retry_later(struct commit_log *log);
+
+/* log_zero.c */
+/* Bounds what is written ahead and keeps the writer out of it; false: nothing to write. */
+bool log_zero_plan(struct commit_log *log, uint64_t *from, uint64_t *upto);
+/* A sync has covered so many bytes. */
+void log_zero_learn(struct commit_log *log, uint64_t n_bytes);
+/* [helper] */
+void log_zero_run(struct ahead *ahead);
 
 /* log_cut.c */
 int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req);

@@ -31,7 +31,6 @@
 #define FAST_NS UINT64_C(100000000)
 #define SLOW_NS UINT64_C(1000000000)
 #define POPULATE_STEP ((size_t)512 << 10)
-#define SMALL_SYNC (UINT64_C(512) << 10)
 #define RETRY_NS UINT64_C(1000000000)
 /* What consumers read at the end stays mapped; dropping smaller parts would cost more calls. */
 #define KEEP_BEHIND (UINT64_C(4) << 20)
@@ -118,27 +117,16 @@ static void populate_run(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 		(void)__atomic_fetch_or(from + i, 0, __ATOMIC_RELAXED);
 }
 
-/*
- * A fresh block of an allocated file is "unwritten": the first sync of each page changes the file's
- * map and waits for the file system's journal. Written once ahead of use, later syncs write data
- * only. An error counts like that of any sync: the kernel tells of it once.
- */
-static void write_through(struct ahead *ahead, uint8_t *from, size_t n_bytes)
-{
-	if (ahead->writes_through && msync(from, n_bytes, MS_SYNC) != 0)
-		ahead->write_errno = errno;
-}
-
 static void ahead_run(struct job *job)
 {
 	struct ahead *ahead = (struct ahead *)job;
 	if (ahead->creates)
 		create_run(ahead);
 	for (int i = 0; i < 2; i++)
-		if (ahead->n_bytes[i] > 0) {
+		if (ahead->n_bytes[i] > 0 && !ahead->writes_zeros)
 			populate_run(ahead, ahead->pages[i], ahead->n_bytes[i]);
-			write_through(ahead, ahead->pages[i], ahead->n_bytes[i]);
-		}
+	if (ahead->writes_zeros)
+		log_zero_run(ahead);
 	if (ahead->n_behind > 0)
 		madvise(ahead->behind, ahead->n_behind, MADV_DONTNEED);
 }
@@ -195,6 +183,7 @@ static void ahead_done(struct job *job)
 	struct commit_log *log = job->store->log;
 	struct ahead *ahead = &log->ahead;
 	ahead->is_running = false;
+	log->lend_upto = UINT64_MAX;
 	if (ahead->upto > log->present_upto)
 		log->present_upto = ahead->upto;
 	if (ahead->creates)
@@ -205,8 +194,11 @@ static void ahead_done(struct job *job)
 	if (log->cut || job->store->is_closing)
 		return;
 	clog_find_tail(log);
-	if (log->tail)
+	if (log->tail && log->room) { /* the waiting writer first; its commit looks ahead */
 		clog_tell_room(log, 0);
+		log->wake_at = log->end;
+		return;
+	}
 	clog_look_ahead(log);
 }
 
@@ -234,9 +226,12 @@ static void plan_pages(struct commit_log *log)
 	most = most < clog_next_start(log) ? most : clog_next_start(log);
 	upto = upto < most ? upto : most;
 	ahead->upto = 0;
+	ahead->writes_zeros = false;
 	ahead->n_bytes[0] = ahead->n_bytes[1] = 0;
 	if (log->n == 0 || from >= upto || from - log->end > log->window / 2)
 		return;
+	if (log->are_syncs_small)
+		ahead->writes_zeros = log_zero_plan(log, &from, &upto);
 	ahead->upto = upto;
 	uint64_t index = from / log->segment_bytes - log->first;
 	for (int i = 0; i < 2 && index + i < log->n; i++)
@@ -288,17 +283,6 @@ static void adapt_window(struct commit_log *log)
 		log->window = WINDOW_MIN;
 }
 
-/* Syncs that cover little each: somebody waits for them, so their pages are worth a second
- * write. */
-static bool syncs_are_small(struct commit_log *log)
-{
-	uint64_t bytes = log->end - log->looked_end;
-	bool small = log->n_syncs > 0 && bytes / log->n_syncs < SMALL_SYNC;
-	log->looked_end = log->end;
-	log->n_syncs = 0;
-	return small;
-}
-
 void clog_look_ahead(struct commit_log *log)
 {
 	struct mosaic_store *store = log->base.store;
@@ -315,8 +299,6 @@ void clog_look_ahead(struct commit_log *log)
 	log->ahead.create_start = clog_next_start(log);
 	plan_pages(log);
 	plan_behind(log);
-	if (log->ahead.n_bytes[0] > 0)
-		log->ahead.writes_through = syncs_are_small(log);
 	if (log->ahead.creates || log->ahead.n_bytes[0] > 0 || log->ahead.n_behind > 0) {
 		log->ahead.is_running = true;
 		log->ahead.job.run = ahead_run;
