@@ -290,6 +290,12 @@ int64_t client_pull_all(struct client *c, const char *topic, int queue,
 			answer_free(&a);
 			continue;
 		}
+		if (a.code == 21 && offset == 0) { /* what was first is deleted */
+			offset = atoll(answer_field(&a, "nextBeginOffset"));
+			assert_true(offset > 0);
+			answer_free(&a);
+			continue;
+		}
 		if (a.code != 0) {
 			if (a.code != 19)
 				fail_msg("pull: code %d, %s", a.code, a.remark);

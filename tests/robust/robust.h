@@ -112,7 +112,7 @@ int32_t client_send(struct client *c, const char *topic, int queue, const void *
 /* The same and its answer's code; *offset may be NULL. */
 int32_t client_send_wait(struct client *c, const char *topic, int queue, const void *body,
 			 size_t len, int64_t *offset);
-/* Everything of a queue from offset 0 on: body of each, dense offsets checked. Returns how many.
+/* Everything of a queue that is there: body of each, dense offsets checked. Returns its end.
  * The callback may be NULL. */
 int64_t client_pull_all(struct client *c, const char *topic, int queue,
 			void (*each)(void *ctx, int64_t offset, const uint8_t *body, uint32_t len),
