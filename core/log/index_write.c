@@ -179,7 +179,8 @@ static void full_step(struct index *ix)
 
 void index_tick_later(struct index *ix)
 {
-	if (ix->tick.due_ns == 0 && !ix->closed && ix->state != INDEX_BROKEN)
+	bool is_running = ix->state != INDEX_CLOSED && ix->state != INDEX_BROKEN && !ix->closed;
+	if (ix->tick.due_ns == 0 && is_running)
 		ix->log->host->timer_start(ix->log->host, &ix->tick, TICK_NS);
 }
 

@@ -381,6 +381,7 @@ static void delete_segment(struct retention *r)
 	}
 	log->config.store_ops->stream_info(log->commit_log, &info);
 	log->begin = info.begin;
+	index_trim(log->index, log->begin);
 }
 
 /* ---- the queues follow ---- */

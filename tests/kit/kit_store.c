@@ -363,6 +363,79 @@ static void store_09_a_document_is_replaced_as_a_whole(void **state)
 	stop(&k);
 }
 
+/* ---- index streams ---- */
+
+static struct mosaic_stream *open_index(struct store_kit *k, const char *file)
+{
+	struct mosaic_stream_name name = { .kind = MOSAIC_INDEX, .topic = file };
+	struct mosaic_stream *s = NULL;
+	assert_int_equal(k->ops->stream_open(k->store, &name, &s), 0);
+	return s;
+}
+
+static int32_t write_index(struct store_kit *k, struct mosaic_stream *s, uint64_t offset,
+			   const char *text)
+{
+	struct mosaic_write write = { .offset = offset, .ptr = (const uint8_t *)text,
+				      .len = (uint32_t)strlen(text) };
+	uint32_t n_done;
+	kit_expect(&write.req, &n_done);
+	int32_t rc = k->ops->write(s, &write);
+	if (rc < 0)
+		return rc;
+	kit_wait(k, &n_done);
+	return write.req.status;
+}
+
+static void check_index_bytes(struct store_kit *k, struct mosaic_stream *s, uint64_t offset,
+			      const char *text)
+{
+	struct mosaic_read read = { 0 };
+	assert_int_equal(kit_read(k, s, offset, (uint32_t)strlen(text), &read), 0);
+	assert_int_equal(read.len, strlen(text));
+	assert_memory_equal(read.ptr, text, read.len);
+	k->ops->unpin(s, &read);
+}
+
+static void an_index_is_written_anywhere_and_found_again(void **state)
+{
+	static const uint64_t bytes = UINT64_C(420000040);
+	struct store_kit k;
+	struct mosaic_read zero = { 0 };
+	start(&k, state);
+	struct mosaic_stream *s = open_index(&k, "20260102030405006");
+	assert_int_equal(kit_info(&k, s).end, 0);
+	assert_int_equal(kit_truncate(&k, s, bytes), 0);
+	assert_int_equal(kit_info(&k, s).end, bytes);
+	assert_int_equal(write_index(&k, s, bytes - 3, "end"), 0);
+	assert_int_equal(write_index(&k, s, 40, "slots"), 0);
+	assert_int_equal(write_index(&k, s, 42, "ide"), 0);
+	check_index_bytes(&k, s, 40, "slide");
+	assert_int_equal(kit_read(&k, s, 1000000, 4, &zero), 0);
+	assert_memory_equal(zero.ptr, "\0\0\0\0", 4);
+	k.ops->unpin(s, &zero);
+	assert_int_equal(write_index(&k, s, bytes - 2, "end"), MOSAIC_E_INVAL);
+	assert_int_equal(kit_sync(&k, s, bytes), 0);
+	assert_int_equal(kit_close(&k), 0);
+	kit_open_at(&k, 0);
+	uint32_t n_found = 0;
+	struct mosaic_stream_name name;
+	for (uint32_t i = 0; k.ops->stream_at(k.store, i, &name) == 0; i++)
+		n_found += name.kind == MOSAIC_INDEX && strcmp(name.topic, "20260102030405006") == 0;
+	assert_int_equal(n_found, 1);
+	s = open_index(&k, "20260102030405006");
+	assert_int_equal(kit_info(&k, s).end, bytes);
+	check_index_bytes(&k, s, bytes - 3, "end");
+	struct mosaic_req drop = { 0 };
+	uint32_t n_done;
+	kit_expect(&drop, &n_done);
+	assert_int_equal(k.ops->stream_drop(s, &drop), MOSAIC_PENDING);
+	assert_int_equal(kit_info(&k, open_index(&k, "20260102030405006")).end, 0);
+	kit_wait(&k, &n_done);
+	assert_int_equal(drop.status, 0);
+	stop(&k);
+}
+
 static void what_was_closed_is_found_again(void **state)
 {
 	struct store_kit k;
@@ -500,6 +573,7 @@ static const struct CMUnitTest rules[] = {
 	TEST(space_tells_of_the_disk_and_the_oldest_segment),
 	TEST(trim_keeps_the_segment_of_the_end),
 	TEST(store_09_a_document_is_replaced_as_a_whole),
+	TEST(an_index_is_written_anywhere_and_found_again),
 	TEST(what_was_closed_is_found_again),
 	TEST(a_queue_can_start_in_the_middle),
 	TEST(the_log_can_start_in_the_middle),

@@ -149,12 +149,12 @@ static void world_crash(struct world *w, uint32_t how, uint64_t random)
 {
 	w->disk.crash(&w->disk, how, random);
 	w->ops->destroy(w->store);
+	uint64_t now_ns = w->h.now_ns;
+	fake_host_fini(&w->h); /* timers belonged to the process that is gone */
 	w->log->is_open = false; /* as far as log_destroy is concerned */
 	w->log->gate.waits.next = w->log->gate.waits.prev = &w->log->gate.waits;
 	log_destroy(w->log);
 	w->log = NULL;
-	fake_host_fini(&w->h);
-	uint64_t now_ns = w->h.now_ns;
 	fake_host_init(&w->h);
 	w->h.extension = extension;
 	w->h.now_ns = now_ns;

@@ -1,0 +1,409 @@
+/*
+ * mosaic store on directories that Apache's broker wrote, whole and damaged: what is wrong is named,
+ * looking changes nothing, and what is repaired is what Apache's broker had written.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OUTPUT_BYTES (1 << 20)
+
+struct world {
+	char dir[64];
+	json_t *vector;
+	char *output; /* of the last command */
+};
+
+/* ---- a directory made from a vector ---- */
+
+static json_t *vector_load(const char *name)
+{
+	char path[1024];
+	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
+	if (shared)
+		snprintf(path, sizeof(path), "%s/reference/vectors/store/%s.json", shared, name);
+	else
+		snprintf(path, sizeof(path), "%s/../shared/reference/vectors/store/%s.json",
+			 source ? source : ".", name);
+	json_error_t error;
+	json_t *vector = json_load_file(path, 0, &error);
+	if (!vector)
+		fprintf(stderr, "skipped: %s: %s\n", path, error.text);
+	return vector;
+}
+
+static uint8_t *content_of(const json_t *file, size_t *size)
+{
+	*size = (size_t)json_integer_value(json_object_get(file, "size"));
+	uint8_t *content = calloc(1, *size + 1);
+	const json_t *text = json_object_get(file, "utf8");
+	if (text)
+		memcpy(content, json_string_value(text), json_string_length(text));
+	size_t i;
+	json_t *chunk;
+	json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
+		const char *hex = json_string_value(json_object_get(chunk, "hex"));
+		uint8_t *to = content + json_integer_value(json_object_get(chunk, "offset"));
+		for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+			*to++ = (uint8_t)byte;
+	}
+	return content;
+}
+
+static void write_file(const char *dir, const json_t *file)
+{
+	char path[1024];
+	size_t size;
+	snprintf(path, sizeof(path), "%s/%s", dir,
+		 json_string_value(json_object_get(file, "path")));
+	for (char *p = path + 1; *p; p++)
+		if (*p == '/') {
+			*p = 0;
+			assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
+			*p = '/';
+		}
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+	assert_true(fd >= 0);
+	json_int_t sparse = json_integer_value(json_object_get(file, "size"));
+	assert_int_equal(ftruncate(fd, sparse), 0);
+	if (sparse < 1 << 26) { /* larger ones are index files of default size: never damaged here */
+		uint8_t *content = content_of(file, &size);
+		assert_int_equal(pwrite(fd, content, size, 0), size);
+		free(content);
+	} else {
+		size_t i;
+		json_t *chunk;
+		json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
+			const char *hex = json_string_value(json_object_get(chunk, "hex"));
+			off_t at = json_integer_value(json_object_get(chunk, "offset"));
+			for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+				assert_int_equal(pwrite(fd, &(uint8_t){ (uint8_t)byte }, 1, at++), 1);
+		}
+	}
+	close(fd);
+}
+
+static bool world_init(struct world *w, const char *name)
+{
+	w->vector = vector_load(name);
+	if (!w->vector)
+		return false;
+	strcpy(w->dir, "/tmp/mosaic-cli-store-XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	w->output = malloc(OUTPUT_BYTES);
+	size_t i;
+	json_t *file;
+	json_array_foreach(json_object_get(w->vector, "files"), i, file) write_file(w->dir, file);
+	return true;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_below(const struct world *w, const char *name)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void world_fini(struct world *w)
+{
+	remove_below(w, "");
+	json_decref(w->vector);
+	free(w->output);
+}
+
+/* ---- commands, damage, comparison ---- */
+
+/* The exit status; what it printed is in w->output. */
+static int run(struct world *w, const char *verb)
+{
+	char command[512];
+	snprintf(command, sizeof(command), "%s store %s %s 2>&1", MOSAIC_PROGRAM, verb, w->dir);
+	FILE *pipe = popen(command, "r");
+	assert_non_null(pipe);
+	size_t n = fread(w->output, 1, OUTPUT_BYTES - 1, pipe);
+	w->output[n] = '\0';
+	int status = pclose(pipe);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void expect(struct world *w, const char *verb, int status, const char *text)
+{
+	int is = run(w, verb);
+	if (is != status || !strstr(w->output, text))
+		fail_msg("%s: exit status %d, not %d, or no \"%s\" in:\n%s", verb, is, status, text,
+			 w->output);
+}
+
+static void poke(struct world *w, const char *file, off_t at, const void *bytes, size_t n)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", w->dir, file);
+	int fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, n, at), n);
+	close(fd);
+}
+
+static void peek(struct world *w, const char *file, off_t at, void *bytes, size_t n)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", w->dir, file);
+	int fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, bytes, n, at), n);
+	close(fd);
+}
+
+/* The file is what the vector has; an index file may have another name. */
+static void same_as_vector(struct world *w, const char *path, const char *now)
+{
+	size_t i, size;
+	json_t *file;
+	json_array_foreach(json_object_get(w->vector, "files"), i, file) {
+		if (strcmp(json_string_value(json_object_get(file, "path")), path) != 0)
+			continue;
+		uint8_t *theirs = content_of(file, &size), *ours = malloc(size);
+		peek(w, now, 0, ours, size);
+		assert_memory_equal(ours, theirs, size);
+		free(theirs);
+		free(ours);
+		return;
+	}
+	fail_msg("the vector has no %s", path);
+}
+
+static const char *const st1_queues[] = {
+	"consumequeue/RMQ_SYS_TRANS_HALF_TOPIC/0/00000000000000000000",
+	"consumequeue/RMQ_SYS_TRANS_OP_HALF_TOPIC/0/00000000000000000000",
+	"consumequeue/SCHEDULE_TOPIC_XXXX/17/00000000000000000000",
+	"consumequeue/StA/0/00000000000000000000",
+	"consumequeue/StA/1/00000000000000000000",
+};
+
+/* ---- the tests ---- */
+
+static void what_apache_wrote_is_well(void **state)
+{
+	static const char *const names[] = { "st1", "st1-running", "mixed-traffic-master",
+					     "controller-mode-master" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct world w;
+		if (!world_init(&w, names[i]))
+			skip();
+		expect(&w, "verify", 0, "all is well");
+		expect(&w, "inspect", 0, "commit log: 0 to ");
+		assert_int_equal(run(&w, "inspect --json"), 0);
+		json_error_t error;
+		json_t *root = json_loads(w.output, 0, &error);
+		assert_non_null(root);
+		assert_true(json_array_size(json_object_get(root, "queues")) > 0);
+		json_decref(root);
+		world_fini(&w);
+	}
+}
+
+static void looking_changes_nothing(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	char path[128];
+	struct stat before, after;
+	snprintf(path, sizeof(path), "%s/lock", w.dir);
+	(void)unlink(path);
+	assert_int_equal(stat(w.dir, &before), 0);
+	run(&w, "verify");
+	run(&w, "inspect");
+	assert_int_equal(stat(w.dir, &after), 0);
+	assert_int_equal(before.st_mtim.tv_sec, after.st_mtim.tv_sec);
+	assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+	assert_int_not_equal(access(path, F_OK), 0);
+	world_fini(&w);
+}
+
+/* Queue 0 of StA, offset 0, is the first record: its body begins at 88. */
+static void a_flipped_bit_costs_the_message_that_it_hits(void **state)
+{
+	struct world w;
+	uint8_t byte, unit[20];
+	static const uint8_t filler[20] = { [8] = 0x7f, 0xff, 0xff, 0xff };
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	peek(&w, "commitlog/00000000000000000000", 95, &byte, 1);
+	byte ^= 0x10;
+	poke(&w, "commitlog/00000000000000000000", 95, &byte, 1);
+	expect(&w, "verify", 1, "the body does not fit to its checksum");
+	expect(&w, "verify", 1, "offset 0 of queue 0 of topic StA");
+	expect(&w, "verify --json", 1, "\"offset\":0");
+	expect(&w, "repair", 0, "Repaired");
+	expect(&w, "verify", 0, "51 records");
+	peek(&w, st1_queues[3], 0, unit, sizeof(unit));
+	assert_memory_equal(unit, filler, sizeof(unit));
+	same_as_vector(&w, st1_queues[4], st1_queues[4]);
+	expect(&w, "repair", 0, "Nothing to repair");
+	world_fini(&w);
+}
+
+static void a_damaged_frame_costs_what_it_covered(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	poke(&w, "commitlog/00000000000000000000", 300, "garbage where a record begins", 29);
+	poke(&w, "commitlog/00000000000000000000", 0, "\xff\xff\xff\xff", 4);
+	expect(&w, "verify", 1, "are no whole record");
+	expect(&w, "repair", 0, "Repaired");
+	expect(&w, "verify", 0, "all is well");
+	world_fini(&w);
+}
+
+static void a_torn_end_is_cut_off(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	/* 33688 is the end; half a record behind it. */
+	poke(&w, "commitlog/00000000000000032768", 33688 - 32768, "\0\0\1\15\xda\xa3\x20\xa7half", 12);
+	expect(&w, "verify", 1, "at 920");
+	expect(&w, "repair", 0, "the torn end is cut off");
+	expect(&w, "verify", 0, "51 records");
+	same_as_vector(&w, "commitlog/00000000000000032768", "commitlog/00000000000000032768");
+	world_fini(&w);
+}
+
+static void queues_are_made_again_as_they_were(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	remove_below(&w, "consumequeue/StA/1");
+	poke(&w, st1_queues[3], 40, "a unit that is none!", 20);
+	poke(&w, st1_queues[0], 0, "a unit that is none!", 20);
+	expect(&w, "verify", 1, "consumequeue/StA/1");
+	expect(&w, "repair", 0, "made again from the log");
+	expect(&w, "verify", 0, "all is well");
+	for (size_t i = 0; i < sizeof(st1_queues) / sizeof(st1_queues[0]); i++)
+		same_as_vector(&w, st1_queues[i], st1_queues[i]);
+	world_fini(&w);
+}
+
+static void the_index_is_made_again_as_it_was(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	poke(&w, "index/20261122163906368", 44, "\0\0\0\7", 4);
+	expect(&w, "verify", 1, "a slot does not lead to the newest entry");
+	expect(&w, "repair --index 50:60", 0, "made again from the log");
+	expect(&w, "verify", 0, "2 index files");
+	/* Their names are those of their first records now. */
+	assert_int_equal(run(&w, "inspect --json"), 0);
+	json_error_t error;
+	json_t *root = json_loads(w.output, 0, &error), *index = json_object_get(root, "index");
+	assert_int_equal(json_array_size(index), 2);
+	static const char *const files[] = { "index/20261122163906368", "index/20261122163906549" };
+	for (size_t i = 0; i < 2; i++)
+		same_as_vector(&w, files[i],
+			       json_string_value(json_object_get(json_array_get(index, i),
+								 "file")));
+	json_decref(root);
+	world_fini(&w);
+}
+
+static void documents_come_back_from_their_backups(void **state)
+{
+	struct world w;
+	char path[128];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	snprintf(path, sizeof(path), "%s/config/topics.json", w.dir);
+	assert_int_equal(truncate(path, 100), 0);
+	poke(&w, "checkpoint", 0, "\x7f garbage", 9);
+	expect(&w, "verify", 1, "config/topics.json: the document is not JSON");
+	expect(&w, "verify", 1, "checkpoint: a time in it lies in the future");
+	expect(&w, "repair", 0, "replaced by its backup");
+	expect(&w, "verify", 0, "all is well");
+	same_as_vector(&w, "config/topics.json.bak", "config/topics.json");
+	world_fini(&w);
+}
+
+static void a_directory_in_use_is_refused(void **state)
+{
+	struct world w;
+	char path[128];
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	snprintf(path, sizeof(path), "%s/lock", w.dir);
+	int fd = open(path, O_RDWR | O_CREAT, 0644);
+	assert_int_equal(fcntl(fd, F_SETLK, &lock), 0); /* as Java's FileLock does */
+	expect(&w, "verify", 1, "is in use by a broker");
+	expect(&w, "inspect", 1, "is in use by a broker");
+	expect(&w, "repair", 1, "is in use by a broker");
+	close(fd);
+	expect(&w, "verify", 0, "all is well");
+	world_fini(&w);
+}
+
+static void other_directories_are_refused(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	remove_below(&w, "commitlog");
+	remove_below(&w, "consumequeue");
+	remove_below(&w, "checkpoint");
+	expect(&w, "verify", 1, "is not the directory of a store");
+	remove_below(&w, "");
+	expect(&w, "verify", 1, "cannot open the directory");
+	world_fini(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_apache_wrote_is_well),
+		cmocka_unit_test(looking_changes_nothing),
+		cmocka_unit_test(a_flipped_bit_costs_the_message_that_it_hits),
+		cmocka_unit_test(a_damaged_frame_costs_what_it_covered),
+		cmocka_unit_test(a_torn_end_is_cut_off),
+		cmocka_unit_test(queues_are_made_again_as_they_were),
+		cmocka_unit_test(the_index_is_made_again_as_it_was),
+		cmocka_unit_test(documents_come_back_from_their_backups),
+		cmocka_unit_test(a_directory_in_use_is_refused),
+		cmocka_unit_test(other_directories_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
