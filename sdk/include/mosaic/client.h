@@ -15,6 +15,10 @@
  * Results: 0 or a negative MOSAIC_E_... (mosaic/base.h), in words by mosaic_status_text().
  * Structs begin with their size: set struct_size, zero the rest; 0 and NULL mean the default.
  * Strings given are copied inside the call unless said otherwise.
+ *
+ * Memory: what depends on the size of messages and answers is bounded and may be refused with
+ * MOSAIC_E_NOMEM. When not even some hundred bytes can be had for a route or a connection, the
+ * process is ended (abort), as malloc of a kernel that overcommits would do anyway.
  */
 #ifndef MOSAIC_CLIENT_H
 #define MOSAIC_CLIENT_H

@@ -50,7 +50,8 @@ struct mosaic_send_result {
 /* Runs once, on the client's thread; must not block. */
 typedef void (*mosaic_send_fn)(void *data, const struct mosaic_send_result *result);
 
-/* Runs before (result NULL) and after each send, on the client's thread; for tracing. */
+/* Runs before (result NULL) each attempt and after each send, on the client's thread. message: as
+ * it is sent, with the library's properties among its own and its body compressed. */
 typedef void (*mosaic_send_hook)(void *data, const struct mosaic_message *message,
 				 const struct mosaic_send_result *result);
 
@@ -67,14 +68,17 @@ struct mosaic_producer_options {
 	uint32_t attempts;   /* 3; each on another broker where there is one */
 	uint32_t max_in_flight;       /* 1024 messages */
 	uint64_t max_in_flight_bytes; /* 64 MiB */
-	uint32_t compress_above; /* bytes of a body: 4096; UINT32_MAX: never */
+	uint32_t compress_above; /* bytes of a body: 4096, if that helps; UINT32_MAX: never */
 	uint32_t compression;    /* enum mosaic_compression: zlib */
-	/* Automatic batching: messages of one topic that wait for at most batch_linger_us are sent
-	 * together, up to batch_bytes. 0: off. Delayed, timer and transaction messages and those
-	 * with a queue or sharding key of their own are not batched. */
+	/* Automatic batching: messages of one topic wait for each other for batch_linger_us (timers
+	 * tick in milliseconds) and are sent together, up to batch_bytes. 0: off. Those that are
+	 * delayed, compressed, half, oneway, a request or a reply, or have a queue or sharding key
+	 * of their own, go alone. */
 	uint32_t batch_linger_us;
 	uint32_t batch_bytes; /* 32 KiB */
-	const char *balance;  /* plugin that picks queues: "lb-roundrobin" */
+	/* The plugin that picks queues: "lb-roundrobin". Brokers that failed or were slow are
+	 * passed over for a while, where there are others. */
+	const char *balance;
 	uint32_t default_queues; /* of topics that brokers make on the first send: 4 */
 	uint32_t trace;          /* 1: message trace to RMQ_SYS_TRACE_TOPIC */
 	mosaic_transaction_check check; /* needed for transactions */
@@ -102,9 +106,9 @@ MOSAIC_EXPORT void mosaic_producer_destroy(struct mosaic_producer **producer);
 /*
  * Send: blocking, with a callback, with a future, or without an answer. At once: MOSAIC_E_AGAIN
  * a bound on what is in flight is reached, try again after an answer; MOSAIC_E_INVAL,
- * MOSAIC_E_LIMIT the message; MOSAIC_E_CLOSED the producer is stopped. Later, in result->status:
- * MOSAIC_E_TIMEOUT, MOSAIC_E_NOTFOUND (no route), MOSAIC_E_CLOSED (nobody could be reached),
- * MOSAIC_E_IO (refused, see broker_code), MOSAIC_E_CANCELED. After a timeout or a broken
+ * MOSAIC_E_LIMIT the message; MOSAIC_E_CLOSED the producer is stopped; MOSAIC_E_NOMEM. Later, in
+ * result->status: MOSAIC_E_TIMEOUT, MOSAIC_E_NOTFOUND (no route), MOSAIC_E_CLOSED (nobody could be
+ * reached), MOSAIC_E_IO (refused, see broker_code), MOSAIC_E_CANCELED. After a timeout or a broken
  * connection the message may have been stored.
  */
 /* [blocks] result may be NULL; the status is also what the function answers. */
@@ -118,8 +122,9 @@ MOSAIC_EXPORT int32_t mosaic_producer_send_async(struct mosaic_producer *produce
 /* 0: accepted; nobody tells whether it arrives. */
 MOSAIC_EXPORT int32_t mosaic_producer_send_oneway(struct mosaic_producer *producer,
 						  const struct mosaic_message *message);
-/* Messages of one topic as one request, split where they are more than the broker takes; the
- * result is that of the first part that failed, else of the first. [blocks] */
+/* Messages of one topic, without queue, sharding key, delay or time of their own, as one request,
+ * split into parts where they are more than max_message; parts go one after the other and end with
+ * the first that fails. result: of that part, else of the first. [blocks] */
 MOSAIC_EXPORT int32_t mosaic_producer_send_batch(struct mosaic_producer *producer,
 						 const struct mosaic_message *messages,
 						 uint32_t count, struct mosaic_send_result *result);
