@@ -1,8 +1,8 @@
 /* mosaic admin groups, group, delete-group, reset-offsets. */
 #include "admin.h"
+#include "command.h"
 #include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* The sum of what the group has not consumed on one broker; -1: it has consumed nothing there. */
 static int64_t lag_of(json_t *stats)
@@ -197,29 +197,6 @@ int admin_delete_group(struct admin *a, char **args)
 
 /* ---- reset-offsets ---- */
 
-/* What the broker searches for: -1 the end, 0 the beginning, else milliseconds since 1970. */
-static bool parse_when(const char *text, char out[24])
-{
-	struct tm tm = { .tm_isdst = -1 };
-	const char *end;
-	char *rest;
-
-	if (strcmp(text, "last") == 0 || strcmp(text, "first") == 0) {
-		snprintf(out, 24, "%d", strcmp(text, "last") == 0 ? -1 : 0);
-		return true;
-	}
-	long long ms = strtoll(text, &rest, 10);
-	if (*text != '\0' && *rest == '\0' && ms >= 0) {
-		snprintf(out, 24, "%lld", ms);
-		return true;
-	}
-	end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
-	if (end == NULL || *end != '\0')
-		return false;
-	snprintf(out, 24, "%" PRId64, (int64_t)mktime(&tm) * 1000);
-	return true;
-}
-
 /* Offsets of a group without members: the broker that knows only living ones is told each. */
 static int move_queue(struct admin *a, const struct admin_broker *b, const char *group,
 		      const char *topic, const char *queue, const char *when)
@@ -267,11 +244,13 @@ int admin_reset_offsets(struct admin *a, char **args)
 {
 	struct admin_answer answer = { .body = BUF_INIT };
 	char when[24];
+	int64_t at;
 	int rc;
 
-	if (a->to == NULL || !parse_when(a->to, when))
+	if (a->to == NULL || !parse_moment(a->to, &at))
 		return err_set(&a->err, MOSAIC_E_INVAL, "--to must be first, last, milliseconds "
 			       "since 1970 or \"2026-11-22 21:05:09\"");
+	snprintf(when, sizeof(when), "%" PRId64, at);
 	const char *const fields[] = { "group", args[0], "topic",   args[1], "timestamp",
 				       when,	"isForce", "true", NULL };
 	rc = admin_brokers(a);

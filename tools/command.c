@@ -3,6 +3,8 @@
 #include "plugin/value.h"
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 int usage_error(const char *command, const char *format, ...)
 {
@@ -22,6 +24,24 @@ int usage_error(const char *command, const char *format, ...)
 bool parse_count(const char *text, int64_t *out)
 {
 	return num_parse_i64(slice_str(text), out) == 0 && *out >= 1;
+}
+
+bool parse_moment(const char *text, int64_t *out)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	const char *end;
+
+	if (strcmp(text, "last") == 0 || strcmp(text, "first") == 0) {
+		*out = strcmp(text, "last") == 0 ? MOMENT_LAST : MOMENT_FIRST;
+		return true;
+	}
+	if (num_parse_i64(slice_str(text), out) == 0)
+		return *out > 0;
+	end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
+	if (end == NULL || *end != '\0')
+		return false;
+	*out = (int64_t)mktime(&tm) * 1000;
+	return true;
 }
 
 bool is_host_port(const char *text)

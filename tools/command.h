@@ -30,6 +30,10 @@ int cmd_store(int argc, char **argv);
 int usage_error(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A number of at least 1. */
 bool parse_count(const char *text, int64_t *out);
+#define MOMENT_LAST (-1)
+#define MOMENT_FIRST 0
+/* first, last, milliseconds since 1970, or "2026-11-22 21:05:09" in local time. */
+bool parse_moment(const char *text, int64_t *out);
 bool is_host_port(const char *text);
 
 #endif

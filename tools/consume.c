@@ -3,9 +3,11 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "client.h"
 #include "command.h"
 #include "rpc/request.h"
+#include "show.h"
 #include "wire/codes.h"
 #include "wire/message.h"
 #include <getopt.h>
@@ -18,9 +20,13 @@ static const char usage[] =
 	"Prints messages of a topic as they come, until --count or Ctrl-C.\n"
 	"  --namesrv HOST:PORT   NameServer (127.0.0.1:9876)\n"
 	"  --group GROUP         go on where the group was, and save how far it came\n"
-	"  --from first|last     where to begin otherwise (last: only new messages)\n"
+	"  --from MOMENT         where to begin otherwise: first, last (only new messages), ms\n"
+	"                        since 1970, \"2026-11-22 21:05:09\", or offset=N in each queue\n"
+	"  --queue N             this queue only\n"
 	"  --tag EXPRESSION      for example \"TagA || TagB\" (*)\n"
 	"  --count N             end after N messages\n"
+	"  --json                a line of JSON for each message\n"
+	"%s"
 	"  --timeout SECONDS     end with status 1 when no message came for so long\n"
 	"Exit status: 0 ended by --count or a signal, 1 did not work, 2 wrong command line.\n";
 
@@ -42,7 +48,10 @@ struct source {
 struct consume {
 	struct client client;
 	const char *namesrv, *topic, *group, *tag;
-	bool from_first, has_group;
+	bool has_group;
+	int64_t from;   /* a moment */
+	int64_t from_offset, queue; /* -1: not given */
+	struct show show;
 	bool lost; /* the user was told that a broker does not answer */
 	int64_t count, seen;
 	struct client_queue *queues;
@@ -111,8 +120,7 @@ static void print_records(struct source *s, struct mosaic_slice body)
 			consume_fail(c, "the broker sent a record that is damaged");
 			return;
 		}
-		printf("received %s queue %d offset %lld: %.*s\n", s->queue->broker, m.queue_id,
-		       (long long)m.queue_offset, SLICE_ARG(m.body));
+		show_received(&c->show, s->queue->broker, &m);
 		s->offset = m.queue_offset + 1;
 		body.ptr += len;
 		body.len -= len;
@@ -245,6 +253,8 @@ static int source_ask(struct source *s, int32_t request, int64_t commit, int32_t
 	put_queue_fields(&cw, s);
 	if (request == REQ_UPDATE_CONSUMER_OFFSET)
 		header_put_i64(&cw.w, "commitOffset", commit);
+	else if (request == REQ_SEARCH_OFFSET_BY_TIMESTAMP)
+		header_put_i64(&cw.w, "timestamp", c->from);
 	else if (request == REQ_QUERY_CONSUMER_OFFSET)
 		header_put_str(&cw.w, "setZeroIfNotFound", "false"); /* --from decides */
 	call_end(&cw, slice(NULL, 0), &a.call, CLIENT_TIMEOUT_NS);
@@ -264,12 +274,28 @@ static int source_start(struct source *s)
 	int rc = 0;
 	if (c->has_group)
 		rc = source_ask(s, REQ_QUERY_CONSUMER_OFFSET, 0, &code, &s->offset);
-	if (rc == 0 && code != RES_SUCCESS)
-		rc = source_ask(s, c->from_first ? REQ_GET_MIN_OFFSET : REQ_GET_MAX_OFFSET, 0,
-				&code, &s->offset);
+	if (rc == 0 && code != RES_SUCCESS && c->from_offset >= 0)
+		s->offset = c->from_offset;
+	else if (rc == 0 && code != RES_SUCCESS)
+		rc = source_ask(s, c->from == MOMENT_FIRST  ? REQ_GET_MIN_OFFSET
+				   : c->from == MOMENT_LAST ? REQ_GET_MAX_OFFSET
+							    : REQ_SEARCH_OFFSET_BY_TIMESTAMP,
+				0, &code, &s->offset);
 	if (rc == 0 && s->offset < 0)
 		s->offset = 0;
 	return rc;
+}
+
+static int keep_queue(struct consume *c)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < c->n_queues; i++)
+		if (c->queues[i].id == c->queue)
+			c->queues[kept++] = c->queues[i];
+	c->n_queues = kept;
+	return kept > 0 ? 0
+			: err_set(&c->err, MOSAIC_E_NOTFOUND, "topic %s has no queue %lld",
+				  c->topic, (long long)c->queue);
 }
 
 static int consume_start(struct consume *c)
@@ -279,6 +305,8 @@ static int consume_start(struct consume *c)
 		rc = err_set(&c->err, MOSAIC_E_NOTFOUND, "no broker of NameServer %s has topic %s "
 			     "to read from; the first message makes it: mosaic produce %s MESSAGE",
 			     c->client.namesrv, c->topic, c->topic);
+	if (rc == 0 && c->queue >= 0)
+		rc = keep_queue(c);
 	c->sources = mem_alloc((c->n_queues + 1) * sizeof(*c->sources));
 	for (uint32_t i = 0; rc == 0 && i < c->n_queues; i++) {
 		c->sources[i].consume = c;
@@ -363,6 +391,8 @@ static const struct option options[] = {
 	{ "namesrv", required_argument, NULL, 'n' }, { "group", required_argument, NULL, 'g' },
 	{ "from", required_argument, NULL, 'f' },    { "tag", required_argument, NULL, 't' },
 	{ "count", required_argument, NULL, 'c' },   { "timeout", required_argument, NULL, 'w' },
+	{ "queue", required_argument, NULL, 'q' },   { "format", required_argument, NULL, 'F' },
+	{ "json", no_argument, NULL, 'j' },
 	{ "help", no_argument, NULL, 'h' },          { NULL, 0, NULL, 0 }
 };
 
@@ -383,10 +413,21 @@ static const char *take(struct consume *c, int option, const char *value)
 		return NULL;
 	case 'c': return parse_count(value, &c->count) ? NULL : "--count must be 1 or more";
 	case 'f':
-		c->from_first = strcmp(value, "first") == 0;
-		if (c->from_first || strcmp(value, "last") == 0)
+		c->from_offset = -1;
+		if (strncmp(value, "offset=", 7) == 0 ? num_parse_i64(slice_str(value + 7),
+								      &c->from_offset) == 0 &&
+								c->from_offset >= 0
+						      : parse_moment(value, &c->from))
 			return NULL;
-		return "--from must be first or last";
+		return "--from must be first, last, a time or offset=N";
+	case 'q':
+		return num_parse_i64(slice_str(value), &c->queue) == 0 && c->queue >= 0
+			       ? NULL
+			       : "--queue must be 0 or more";
+	case 'j': c->show.as_json = true; return NULL;
+	case 'F':
+		c->show.format = value;
+		return show_check(value) == NULL ? NULL : "--format knows what --help lists";
 	default:
 		if (!parse_count(value, &seconds) || seconds > TIMEOUT_MAX)
 			return "--timeout must be a number of seconds from 1 to 86400";
@@ -400,9 +441,9 @@ static int parse(int argc, char **argv, struct consume *c)
 {
 	const char *problem;
 	int o;
-	while ((o = getopt_long(argc, argv, "n:g:f:t:c:w:h", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "n:g:f:t:c:w:q:F:jh", options, NULL)) != -1) {
 		if (o == 'h')
-			return fputs(usage, stdout), 0;
+			return printf(usage, show_format_help), 0;
 		if (o == '?')
 			return usage_error(argv[0], NULL);
 		problem = take(c, o, optarg);
@@ -418,6 +459,7 @@ static int parse(int argc, char **argv, struct consume *c)
 int cmd_consume(int argc, char **argv)
 {
 	struct consume c = { .namesrv = "127.0.0.1:9876", .group = "mosaic-consume", .tag = "*",
+			     .from = MOMENT_LAST, .from_offset = -1, .queue = -1,
 			     .err = ERR_INIT };
 	int rc = parse(argc, argv, &c);
 	if (rc >= 0)

@@ -8,10 +8,13 @@
 #include "command.h"
 #include "rpc/request.h"
 #include "wire/codes.h"
+#include "wire/json.h"
 #include "wire/props.h"
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NEW_TOPIC_QUEUES 4 /* what the Java producer asks for */
@@ -25,6 +28,9 @@ static const char usage[] =
 	"  --tag TAG             tag of every message\n"
 	"  --key KEY             key of every message\n"
 	"  --count N             send each MESSAGE N times (1)\n"
+	"  --file FILE           each line of a file instead of standard input\n"
+	"  --rate N              messages a second at most\n"
+	"  --json                a line of JSON for each message\n"
 	"  --quiet               only say how many were sent\n"
 	"Exit status: 0 all were acknowledged, 1 one was not and the rest was not sent, 2 wrong\n"
 	"command line.\n";
@@ -33,7 +39,10 @@ struct produce {
 	struct client client;
 	const char *namesrv, *topic, *tag, *key;
 	int64_t count;
-	bool quiet;
+	const char *file;
+	int64_t rate;  /* 0: as fast as acknowledgements come */
+	bool quiet, as_json;
+	uint64_t begin_ns; /* of the first message */
 	struct client_queue *queues;
 	uint32_t n_queues;
 	uint64_t sent;
@@ -83,6 +92,31 @@ static void put_send_fields(struct call_writer *cw, const struct produce *p,
 	buf_free(&props);
 }
 
+static void print_json(const struct client_queue *q, const struct sending *s)
+{
+	json_t *line = json_pack("{ss si sI ss}", "broker", q->broker, "queue", q->id, "offset",
+				 (json_int_t)s->offset, "id", s->id);
+	json_dumpf(line, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(line);
+}
+
+/* Waits until the next message is due. */
+static void keep_rate(struct produce *p)
+{
+	uint64_t now = host_loop_now_ns();
+	if (p->sent == 0)
+		p->begin_ns = now;
+	if (p->rate == 0)
+		return;
+	uint64_t due = p->begin_ns + p->sent * SECOND_NS / (uint64_t)p->rate;
+	if (due <= now)
+		return;
+	struct timespec pause = { .tv_sec = (time_t)((due - now) / SECOND_NS),
+				  .tv_nsec = (long)((due - now) % SECOND_NS) };
+	nanosleep(&pause, NULL);
+}
+
 static int produce_one(struct produce *p, struct mosaic_slice body, struct mosaic_error *err)
 {
 	const struct client_queue *q = &p->queues[p->sent % p->n_queues];
@@ -92,6 +126,7 @@ static int produce_one(struct produce *p, struct mosaic_slice body, struct mosai
 	size_t text = strlen(p->topic) + (p->tag ? strlen(p->tag) : 0) +
 		      (p->key ? strlen(p->key) : 0);
 	s.call.data = &s;
+	keep_rate(p);
 	if (body.len > BODY_MAX)
 		return err_set(err, MOSAIC_E_INVAL, "a message of %zu bytes: %u are the most",
 			       body.len, BODY_MAX);
@@ -111,7 +146,9 @@ static int produce_one(struct produce *p, struct mosaic_slice body, struct mosai
 		return err_set(err, MOSAIC_E_INVAL, "%s answered code %d: %s", q->address, s.code,
 			       s.remark);
 	p->sent++;
-	if (!p->quiet)
+	if (p->as_json)
+		print_json(q, &s);
+	else if (!p->quiet)
 		printf("sent   %s queue %d offset %lld: %.*s   (id %s)\n", q->broker, q->id,
 		       (long long)s.offset, SLICE_ARG(body), s.id);
 	return 0;
@@ -148,19 +185,30 @@ static int produce_lines(struct produce *p, struct mosaic_error *err)
 	size_t cap = 0;
 	ssize_t n;
 	int rc = 0;
-	while (rc == 0 && (n = getline(&line, &cap, stdin)) >= 0) {
+	FILE *from = p->file != NULL ? fopen(p->file, "r") : stdin;
+	if (from == NULL)
+		return err_set(err, MOSAIC_E_NOTFOUND, "cannot read %s: %s", p->file,
+			       strerror(errno));
+	while (rc == 0 && (n = getline(&line, &cap, from)) >= 0) {
 		if (n > 0 && line[n - 1] == '\n')
 			n--;
 		if (n > 0)
 			rc = produce_one(p, slice(line, (size_t)n), err);
 	}
+	if (rc == 0 && ferror(from))
+		rc = err_set(err, MOSAIC_E_IO, "cannot read %s: %s",
+			     p->file != NULL ? p->file : "standard input", strerror(errno));
 	free(line);
+	if (p->file != NULL)
+		fclose(from);
 	return rc;
 }
 
 static const struct option options[] = {
 	{ "namesrv", required_argument, NULL, 'n' }, { "tag", required_argument, NULL, 't' },
 	{ "key", required_argument, NULL, 'k' },     { "count", required_argument, NULL, 'c' },
+	{ "file", required_argument, NULL, 'f' },    { "rate", required_argument, NULL, 'r' },
+	{ "json", no_argument, NULL, 'j' },
 	{ "quiet", no_argument, NULL, 'q' },         { "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 }
 };
@@ -169,12 +217,19 @@ static const struct option options[] = {
 static int parse(int argc, char **argv, struct produce *p)
 {
 	int o;
-	while ((o = getopt_long(argc, argv, "n:t:k:c:qh", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, "n:t:k:c:f:r:jqh", options, NULL)) != -1) {
 		switch (o) {
 		case 'n': p->namesrv = optarg; break;
 		case 't': p->tag = optarg; break;
 		case 'k': p->key = optarg; break;
 		case 'q': p->quiet = true; break;
+		case 'f': p->file = optarg; break;
+		case 'j': p->as_json = true; break;
+		case 'r':
+			if (!parse_count(optarg, &p->rate))
+				return usage_error(argv[0], "--rate must be 1 or more, not \"%s\"",
+						   optarg);
+			break;
 		case 'c':
 			if (!parse_count(optarg, &p->count))
 				return usage_error(argv[0], "--count must be 1 or more, not \"%s\"",
@@ -191,6 +246,8 @@ static int parse(int argc, char **argv, struct produce *p)
 		return usage_error(argv[0], "--namesrv must be HOST:PORT, not \"%s\"", p->namesrv);
 	if (optind >= argc)
 		return usage_error(argv[0], "to which TOPIC?");
+	if (argc - optind > 1 && p->file != NULL)
+		return usage_error(argv[0], "either MESSAGEs or --file, please");
 	if (argc - optind == 1 && p->count > 1)
 		return usage_error(argv[0], "--count needs a MESSAGE: standard input is read once");
 	return -1;

@@ -1,0 +1,20 @@
+/* How consume and produce print a message: as a sentence, by a format, or as a line of JSON. */
+#ifndef TOOLS_SHOW_H
+#define TOOLS_SHOW_H
+
+#include "wire/message.h"
+#include <stdbool.h>
+
+struct show {
+	const char *format; /* NULL: a sentence */
+	bool as_json;
+};
+
+/* "%t topic, ..." for --help. */
+extern const char show_format_help[];
+/* NULL when the format is fine, else the two bytes that mean nothing. */
+const char *show_check(const char *format);
+/* Prints a message that was received, its body decompressed where that is possible. */
+void show_received(const struct show *s, const char *broker, const struct message *m);
+
+#endif
