@@ -330,7 +330,7 @@ static inline void rig_open(struct rig *r, const struct member_config *given)
 
 static inline void rig_start(struct rig *r)
 {
-	member_start(&r->member);
+	assert_int_equal(member_start(&r->member, NULL), 0);
 	rig_serve(r);
 }
 

@@ -123,13 +123,14 @@ static void broadcasting_goes_on_after_a_restart(void **state)
 	rig_init(&r, "");
 	const char *topic = own("Broad"), *group = own("GBroad");
 	rig_send(&r, topic, 0, 10, NULL, NULL);
+	struct mosaic_client *clients[2] = { r.client, rig_client(&r) };
 	for (int i = 0; i < 2; i++) {
 		snprintf(dirs[i], sizeof(dirs[i]), "%s/offsets%d", r.dir, i);
 		sink_init(&sinks[i]);
 		o[i] = rig_options(group, &sinks[i]);
 		o[i].model = MOSAIC_BROADCASTING;
 		o[i].offset_dir = dirs[i];
-		c[i] = rig_consumer(r.client, &o[i], topic, NULL);
+		c[i] = rig_consumer(clients[i], &o[i], topic, NULL);
 	}
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(sink_wait(&sinks[i], 10), 10);
@@ -137,12 +138,13 @@ static void broadcasting_goes_on_after_a_restart(void **state)
 	}
 	rig_send(&r, topic, 10, 15, NULL, NULL);
 	for (int i = 0; i < 2; i++) {
-		c[i] = rig_consumer(r.client, &o[i], topic, NULL);
+		c[i] = rig_consumer(clients[i], &o[i], topic, NULL);
 		assert_int_equal(sink_wait(&sinks[i], 15), 15);
 		assert_int_equal(sink_distinct(&sinks[i]), 15);
 		mosaic_consumer_destroy(&c[i]);
 		sink_fini(&sinks[i]);
 	}
+	mosaic_client_destroy(&clients[1]);
 	rig_fini(&r);
 }
 

@@ -216,6 +216,9 @@ static void a_slave_is_read_while_the_master_is_gone(void **state)
 	assert_true(r.pulls[0].conn == r.conns[1]);
 	assert_int_equal(r.pulls[1].flags & 1, 0); /* slaves take no offsets */
 	rig_answer(&r, 1, RES_PULL_RETRY_IMMEDIATELY, "10"); /* "ask 0", the master is back */
+	assert_true(r.pulls[1].conn == r.conns[1]); /* not trusted so soon */
+	r.pulls[1].opaque = 0;
+	fake_conn_close(r.conns[1]);
 	rig_advance(&r, 1500);
 	assert_true(r.pulls[1].conn == r.conns[0]);
 	rig_close(&r);

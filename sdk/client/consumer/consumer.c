@@ -274,20 +274,21 @@ static int start(struct mosaic_consumer *c, struct mosaic_error *error)
 	const struct mosaic_host *host = c->member.engine->host;
 	struct subscription *retry;
 	char topic[256];
+	int rc;
 
 	if (c->is_started)
 		return err_set(error, MOSAIC_E_INVAL, "a consumer is started once");
-	if (map_count(&c->member.topics) == 0)
-		return err_set(error, MOSAIC_E_INVAL, "no topic is subscribed");
-	if (!c->member.config.is_broadcast) {
+	if (map_count(&c->member.topics) > 0 && !c->member.config.is_broadcast) {
 		snprintf(topic, sizeof(topic), "%%RETRY%%%s", c->member.config.group);
-		int rc = subscription_make(topic, MOSAIC_TAGS, NULL, &retry, error);
+		rc = subscription_make(topic, MOSAIC_TAGS, NULL, &retry, error);
 		if (rc != 0)
 			return rc;
 		member_subscribe(&c->member, retry);
 	}
+	rc = member_start(&c->member, error);
+	if (rc != 0)
+		return rc;
 	c->is_started = true;
-	member_start(&c->member);
 	c->expiry = (struct mosaic_timer){ .fire = concurrent_expire, .data = c };
 	if (!c->options.is_orderly)
 		host->timer_start(host, &c->expiry, SECOND_NS);

@@ -531,12 +531,9 @@ static void begin_start(struct client_task *task)
 
 	if (p->is_started)
 		rc = err_set(x->error, MOSAIC_E_INVAL, "a puller is started once");
-	else if (map_count(&p->member.topics) == 0)
-		rc = err_set(x->error, MOSAIC_E_INVAL, "nothing is subscribed or assigned");
-	if (rc == 0) {
-		p->is_started = true;
-		member_start(&p->member);
-	}
+	else
+		rc = member_start(&p->member, x->error);
+	p->is_started |= rc == 0;
 	client_task_end(task, rc);
 }
 

@@ -170,17 +170,26 @@ struct share *member_share(struct member *m, const char *topic, const char *brok
 
 /* ---- running ---- */
 
-void member_start(struct member *m)
+int member_start(struct member *m, struct mosaic_error *error)
 {
 	const struct mosaic_host *host = m->engine->host;
 
 	ASSERT(!m->is_running);
+	if (map_count(&m->topics) == 0)
+		return err_set(error, MOSAIC_E_INVAL, "nothing is subscribed");
+	LIST_FOR(it, &m->engine->consumers)
+		if (strcmp(LIST_ENTRY(it, struct consumer_group, link)->name, m->config.group) == 0)
+			return err_set(error, MOSAIC_E_INVAL,
+				       "this client has a member of group %s already: give "
+				       "another one a client of its own",
+				       m->config.group);
 	m->is_running = true;
 	m->started_ns = host_now_ns(host);
 	consumer_group_join(m->engine, &m->heartbeat);
 	route_watch_start(m->engine, &m->watch);
 	host->timer_start(host, &m->commit, m->config.commit_ns);
 	rebalance_all(m);
+	return 0;
 }
 
 static void finish(struct member *m)

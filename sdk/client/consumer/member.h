@@ -95,6 +95,8 @@ struct share {
 	int64_t next;    /* offset to pull next */
 	int64_t told;    /* offset that the broker, or the file, knows; -1: none */
 	int64_t from_broker; /* id of the broker to pull from: 0 the master */
+	int64_t gone_broker; /* could not be reached: not asked until gone_ns */
+	uint64_t gone_ns;
 	uint64_t locked_ns, pulled_ns, settled_ns;
 	struct ask ask; /* start or pull */
 	struct mosaic_timer timer;
@@ -114,7 +116,9 @@ void member_free(struct member *m);                    /* [any] stopped or never
 /* Takes the subscription; one of the same topic is replaced. */
 void member_subscribe(struct member *m, struct subscription *sub);
 void member_unsubscribe(struct member *m, const char *topic);
-void member_start(struct member *m);
+/* 0, or E_INVAL: a group has one member per client, for members are told apart by client ids; or
+ * nothing is subscribed. */
+NODISCARD int member_start(struct member *m, struct mosaic_error *error);
 /* Nothing is pulled and no queue taken from now on. */
 void member_quiet(struct member *m);
 /* Behind member_quiet: what is still out finds no queue when it comes back. Commits, unlocks,

@@ -3,8 +3,8 @@
  * added to the process queue -> ready() -> pull_next.
  *
  * Failure modes: the queue is full: pulled again when it is not (share_settled); the broker cannot
- * be reached: its other addresses in turn, so a slave is read while the master is gone, and what
- * the answers suggest after that; a code that says no: again after a second, then every 3 s; the
+ * be reached: its other addresses in turn for 5 s, so a slave is read while the master is gone, then
+ * what the answers suggest; a code that says no: again after a second, then every 3 s; the
  * offset is outside of the queue: what is cached is dropped and the broker's offset taken.
  */
 #include "base/err.h"
@@ -14,6 +14,7 @@
 
 #define HOLD_MS 15000
 #define TIMEOUT_NS (30 * SECOND_NS)
+#define GONE_NS (5 * SECOND_NS) /* a broker that could not be reached: its slaves are asked */
 #define SHORT_NS (50 * MS_NS) /* an empty answer sooner than this: the broker does not hold back */
 
 /* PullSysFlag of 5.3.3 */
@@ -67,19 +68,7 @@ static size_t room(const struct share *s)
 		    strlen(s->sub->expression) + strlen(s->broker->name));
 }
 
-/* The broker that the last answer suggested, else the master, else any. */
-static const char *address_of(struct share *s)
-{
-	const char *address = broker_address(s->broker, s->from_broker);
-
-	if (address == NULL && s->broker->n_addresses > 0) {
-		s->from_broker = s->broker->addresses[0].id;
-		address = s->broker->addresses[0].text;
-	}
-	return address;
-}
-
-/* To the next address of the broker, after one that cannot be reached. */
+/* To the next address of the broker. */
 static void turn(struct share *s)
 {
 	const struct broker *b = s->broker;
@@ -89,6 +78,18 @@ static void turn(struct share *s)
 		at++;
 	if (b->n_addresses > 0)
 		s->from_broker = b->addresses[(at + 1) % b->n_addresses].id;
+}
+
+/* The broker that the last answer suggested, else the master, else any. Slaves suggest the master
+ * also while it is gone. */
+static const char *address_of(struct share *s)
+{
+	bool is_gone = s->gone_ns > host_now_ns(s->member->engine->host) &&
+		       s->gone_broker == s->from_broker;
+
+	if (is_gone || broker_address(s->broker, s->from_broker) == NULL)
+		turn(s);
+	return broker_address(s->broker, s->from_broker);
 }
 
 static void take_messages(struct share *s, struct mosaic_slice body, int64_t next)
@@ -144,7 +145,8 @@ static void answered(struct ask *ask)
 	if (ask->status == MOSAIC_E_CANCELED)
 		return;
 	if (ask->status != 0) {
-		turn(s);
+		s->gone_broker = s->from_broker;
+		s->gone_ns = host_now_ns(s->member->engine->host) + GONE_NS;
 		share_failed(s, again, "pull_failed", ask->why);
 		return;
 	}

@@ -210,10 +210,15 @@ static void routed(struct route_wait *wait, struct route *r, int status, const c
 	}
 	/* Any broker of the topic: all hear of every member. */
 	uint64_t any = m->engine->host->random(m->engine->host) % r->n_reads;
+	const char *address = broker_address_any(r->reads[any].broker);
+	if (address == NULL) {
+		end(t, false);
+		return;
+	}
 	t->ask = (struct ask){ .code = REQ_GET_CONSUMER_LIST_BY_GROUP,
 			       .room = HEADER_FIELD_ROOM(16, strlen(m->config.group)),
 			       .fill = fill, .done = listed, .data = t };
-	engine_ask(m->engine, &t->ask, broker_address_any(r->reads[any].broker), MEMBER_ASK_NS);
+	engine_ask(m->engine, &t->ask, address, MEMBER_ASK_NS);
 }
 
 static void begin(struct member_topic *t)

@@ -42,9 +42,11 @@ static void gone(struct item *item)
 static void kept(struct item *item)
 {
 	item->is_going_back = false;
+	if (!item->is_returned)
+		return; /* still with the listener */
+	item->is_returned = false;
 	item->tries++;
-	if (item->is_returned)
-		process_queue_put_back(item);
+	process_queue_put_back(item);
 }
 
 static void try_again(struct mosaic_timer *timer)
@@ -85,13 +87,17 @@ static void fill(struct ask *ask, struct header_writer *w)
 {
 	const struct back *b = ask->data;
 	const struct mosaic_consumer *c = b->consumer;
+	uint8_t offset_id[MESSAGE_ID_MAX];
 	struct message m;
 
 	item_decode(b->item, &m);
 	header_put_i64(w, "offset", m.phys_offset);
 	header_put_str(w, "group", c->member.config.group);
 	header_put_i64(w, "delayLevel", b->level);
-	header_put(w, "originMsgId", props_find(m.props, PROP_UNIQ_KEY));
+	struct mosaic_slice id = props_find(m.props, PROP_UNIQ_KEY);
+	if (id.ptr == NULL)
+		id = slice(offset_id, message_offset_id(offset_id, &m.store_host, m.phys_offset));
+	header_put(w, "originMsgId", id);
 	header_put(w, "originTopic", received_topic(&m));
 	header_put_bool(w, "unitMode", false);
 	header_put_i64(w, "maxReconsumeTimes", c->options.max_reconsume);

@@ -130,8 +130,11 @@ void subscription_write(const struct subscription *s, struct json_writer *w)
 
 static int take_address(struct route *route, void *address)
 {
-	snprintf(address, sizeof(((struct ask *)0)->address), "%s",
-		 broker_address_any(route->reads[0].broker));
+	const char *any = broker_address_any(route->reads[0].broker);
+
+	if (any == NULL)
+		return MOSAIC_E_NOTFOUND;
+	snprintf(address, sizeof(((struct ask *)0)->address), "%s", any);
 	return 0;
 }
 

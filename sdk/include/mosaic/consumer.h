@@ -74,8 +74,8 @@ struct mosaic_consumer_options {
 	/* Broadcasting: folder of the file with offsets, GROUP.json; "~/.mosaic_offsets". Two
 	 * members of a group on one machine need two folders. */
 	const char *offset_dir;
-	uint32_t use_pop;       /* 1: consume by pop, so that a queue is shared by many members */
-	uint32_t trace;
+	uint32_t trace; /* 1: message trace to RMQ_SYS_TRACE_TOPIC */
+	uint32_t reserved0;
 	mosaic_consume_hook hook;
 	void *hook_data;
 };
@@ -91,6 +91,8 @@ MOSAIC_EXPORT int32_t mosaic_consumer_subscribe(struct mosaic_consumer *consumer
 						struct mosaic_error *error);
 MOSAIC_EXPORT int32_t mosaic_consumer_unsubscribe(struct mosaic_consumer *consumer,
 						  const char *topic);
+/* MOSAIC_E_INVAL: nothing is subscribed, or the client has a member of this group already. Topics
+ * that do not exist yet are waited for. */
 MOSAIC_EXPORT int32_t mosaic_consumer_start(struct mosaic_consumer *consumer,
 					    struct mosaic_error *error);
 /* No new calls of the listener until resume. */
