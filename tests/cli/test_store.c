@@ -1,6 +1,6 @@
 /*
- * mosaic store on directories that Apache's broker wrote, whole and damaged: what is wrong is named,
- * looking changes nothing, and what is repaired is what Apache's broker had written.
+ * mosaic store on directories that Apache's broker wrote, whole and damaged: what is wrong is
+ * named, looking changes nothing, and what is repaired is what Apache's broker had written.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -79,7 +79,7 @@ static void write_file(const char *dir, const json_t *file)
 	assert_true(fd >= 0);
 	json_int_t sparse = json_integer_value(json_object_get(file, "size"));
 	assert_int_equal(ftruncate(fd, sparse), 0);
-	if (sparse < 1 << 26) { /* larger ones are index files of default size: never damaged here */
+	if (sparse < 1 << 26) { /* larger ones are index files of default size: not damaged here */
 		uint8_t *content = content_of(file, &size);
 		assert_int_equal(pwrite(fd, content, size, 0), size);
 		free(content);
@@ -89,8 +89,8 @@ static void write_file(const char *dir, const json_t *file)
 		json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
 			const char *hex = json_string_value(json_object_get(chunk, "hex"));
 			off_t at = json_integer_value(json_object_get(chunk, "offset"));
-			for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
-				assert_int_equal(pwrite(fd, &(uint8_t){ (uint8_t)byte }, 1, at++), 1);
+			for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2, at++)
+				assert_int_equal(pwrite(fd, &(uint8_t){ (uint8_t)byte }, 1, at), 1);
 		}
 	}
 	close(fd);
@@ -290,7 +290,8 @@ static void a_torn_end_is_cut_off(void **state)
 	if (!world_init(&w, "st1"))
 		skip();
 	/* 33688 is the end; half a record behind it. */
-	poke(&w, "commitlog/00000000000000032768", 33688 - 32768, "\0\0\1\15\xda\xa3\x20\xa7half", 12);
+	poke(&w, "commitlog/00000000000000032768", 33688 - 32768,
+	     "\0\0\1\15\xda\xa3\x20\xa7half", 12);
 	expect(&w, "verify", 1, "at 920");
 	expect(&w, "repair", 0, "the torn end is cut off");
 	expect(&w, "verify", 0, "51 records");

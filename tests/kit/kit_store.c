@@ -421,7 +421,8 @@ static void an_index_is_written_anywhere_and_found_again(void **state)
 	uint32_t n_found = 0;
 	struct mosaic_stream_name name;
 	for (uint32_t i = 0; k.ops->stream_at(k.store, i, &name) == 0; i++)
-		n_found += name.kind == MOSAIC_INDEX && strcmp(name.topic, "20260102030405006") == 0;
+		n_found += name.kind == MOSAIC_INDEX &&
+			   strcmp(name.topic, "20260102030405006") == 0;
 	assert_int_equal(n_found, 1);
 	s = open_index(&k, "20260102030405006");
 	assert_int_equal(kit_info(&k, s).end, bytes);
