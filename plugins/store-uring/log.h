@@ -13,7 +13,7 @@
 #include <inttypes.h>
 
 #define BLOCK_BYTES (UINT32_C(1) << 20) /* of the append memory; the most that one write takes */
-#define LINGER_NS UINT64_C(5000000) /* how long the last bytes wait for more: 5 ms */
+#define LINGER_NS UINT64_C(2000000) /* how long the last bytes wait for more: 2 ms */
 #define RUN_WRITES 8
 #define RUN_SYNCS 8
 

@@ -21,8 +21,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DIRECT_TMP "direct.tmp"
-
 /* ---- life ---- */
 
 static bool pool_create(struct commit_log *log)
@@ -105,20 +103,26 @@ static void uring_stop(struct commit_log *log)
 	"the file system of %s does not take O_DIRECT: give store-uring a \"dir\" on another, or " \
 	"take the plugin store-mmap, which opens the same directory"
 
-/* A file of the directory takes O_DIRECT, in pages. 0 or an errno. */
-static int try_direct(struct mosaic_store *store, uint8_t *page)
+/* A file without a name in `dir`, or in the first folder above it that is there. */
+static bool lacks_direct(const char *dir)
 {
-	int fd = io_open(store->dir_fd, DIRECT_TMP, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT);
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s", dir);
+	while (access(path, F_OK) != 0 && errno == ENOENT) {
+		char *slash = strrchr(path, '/');
+		if (!slash)
+			memcpy(path, ".", 2);
+		else
+			slash[slash == path] = '\0';
+	}
+	int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return -fd;
-	ssize_t n;
-	do
-		n = pwrite(fd, page, PAGE_BYTES, 0);
-	while (n < 0 && errno == EINTR);
-	int rc = n == PAGE_BYTES ? 0 : n < 0 ? errno : EIO;
+		return false; /* nobody knows */
 	close(fd);
-	unlinkat(store->dir_fd, DIRECT_TMP, 0);
-	return rc;
+	fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EINVAL;
 }
 
 static int32_t uring_check(struct commit_log *log)
@@ -127,15 +131,9 @@ static int32_t uring_check(struct commit_log *log)
 	int rc = ring_start(&log->ring, store->options.uses_sqpoll);
 	if (rc != 0)
 		return store_refuse(store, MOSAIC_E_UNSUPPORTED, rc, NO_RING, ring_refusal(rc));
-	rc = try_direct(store, log->pool);
-	if (rc == EINVAL || rc == EOPNOTSUPP)
-		return store_refuse(store, MOSAIC_E_UNSUPPORTED, rc, NO_DIRECT,
+	if (lacks_direct(store->options.dir))
+		return store_refuse(store, MOSAIC_E_UNSUPPORTED, EINVAL, NO_DIRECT,
 				    store->options.dir);
-	if (rc != 0)
-		return store_refuse(store, rc == ENOSPC ? MOSAIC_E_NOSPACE : MOSAIC_E_IO, rc,
-				    "cannot write %s/" DIRECT_TMP ": %s: the user of this process "
-				    "needs to write there",
-				    store->options.dir, strerror(rc));
 	return 0;
 }
 
@@ -258,28 +256,6 @@ static int32_t uring_create(const struct mosaic_host *host, const void *options,
 			    struct mosaic_store **out, struct mosaic_error *error)
 {
 	return store_create(host, &engine, options, out, error);
-}
-
-/* A file without a name in `dir`, or in the first folder above it that is there. */
-static bool lacks_direct(const char *dir)
-{
-	char path[PATH_MAX];
-	snprintf(path, sizeof(path), "%s", dir);
-	while (access(path, F_OK) != 0 && errno == ENOENT) {
-		char *slash = strrchr(path, '/');
-		if (!slash)
-			memcpy(path, ".", 2);
-		else
-			slash[slash == path] = '\0';
-	}
-	int fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false; /* nobody knows */
-	close(fd);
-	fd = open(path, O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, 0600);
-	if (fd >= 0)
-		close(fd);
-	return fd < 0 && errno == EINVAL;
 }
 
 static int32_t uring_usable(const void *of, struct mosaic_error *error)

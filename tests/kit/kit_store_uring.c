@@ -400,7 +400,8 @@ static void a_directory_moves_between_the_stores(void **state)
 	memcpy(dir, k.dir, sizeof(dir));
 	for (int round = 0; round < 6; round++) {
 		struct store_kit other;
-		kit_init(&other, round % 2 ? &mosaic_plugin_store_mmap : &mosaic_plugin_store_uring);
+		kit_init(&other, round % 2 ? &mosaic_plugin_store_mmap
+					   : &mosaic_plugin_store_uring);
 		kit_option(&other, "segment", "1MiB");
 		kit_option(&other, "dir", dir);
 		assert_int_equal(kit_open(&other), 0);

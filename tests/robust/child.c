@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +62,30 @@ void child_config_text(struct child *c, const char *text)
 	assert_int_equal(fclose(f), 0);
 }
 
+const char *child_store(void)
+{
+	const char *name = getenv("ROBUST_STORE");
+	return name ? name : "store-mmap";
+}
+
+const char *child_keeping_flush(void)
+{
+	return strcmp(child_store(), "store-mmap") == 0 ? "flush-async" : "flush-sync";
+}
+
+bool child_store_is_usable(void)
+{
+	struct io_uring_params params = { 0 };
+	if (strcmp(child_store(), "store-uring") != 0)
+		return true;
+	int fd = (int)syscall(SYS_io_uring_setup, 1, &params);
+	if (fd < 0)
+		printf("store-uring is not tested here: io_uring: %s\n", strerror(errno));
+	else
+		close(fd);
+	return fd >= 0;
+}
+
 void child_config(struct child *c, const char *store, const char *flush, const char *transport,
 		  const char *broker)
 {
@@ -70,10 +96,10 @@ void child_config(struct child *c, const char *store, const char *flush, const c
 		 "  \"broker\": {\n"
 		 "    \"transport\": { \"plugin\": \"transport-tcp\", \"listen\": "
 		 "\"127.0.0.1:0\"%s },\n"
-		 "    \"store\": { \"plugin\": \"store-mmap\", \"dir\": \"store\"%s },\n"
+		 "    \"store\": { \"plugin\": \"%s\", \"dir\": \"store\"%s },\n"
 		 "    \"flush\": { \"plugin\": \"%s\" },\n"
 		 "    \"balance\": { \"plugin\": \"lb-roundrobin\" }%s } }\n",
-		 transport, store, flush, broker);
+		 transport, child_store(), store, flush, broker);
 	child_config_text(c, text);
 }
 

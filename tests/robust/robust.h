@@ -47,6 +47,12 @@ struct child {
 void child_init(struct child *c);
 /* Writes conf.json: NameServer and broker on free ports. Each part is JSON members that begin with
  * a comma, or "": of the store, the flush plugin's name, of the transport, of the broker. */
+/* The store under test: ROBUST_STORE of the environment, else store-mmap. */
+const char *child_store(void);
+/* With this flush plugin it keeps through kill -9 whatever it acknowledged. */
+const char *child_keeping_flush(void);
+/* Whether this machine can run it; prints why not. */
+bool child_store_is_usable(void);
 void child_config(struct child *c, const char *store, const char *flush, const char *transport,
 		  const char *broker);
 void child_config_text(struct child *c, const char *text);

@@ -356,7 +356,7 @@ static void damaged_tail(enum damage damage, bool is_killed)
 	uint8_t bytes[512];
 
 	child_init(&c);
-	start_in(&c, "flush-async");
+	start_in(&c, child_keeping_flush());
 	load_init(&l, "RobustDamage", 900);
 	send_some(&l, &c, 3000); /* three segments */
 	if (is_killed)
@@ -402,7 +402,8 @@ static void damaged_tail(enum damage damage, bool is_killed)
 		if (strstr(line, "level=warn") || strstr(line, "level=error"))
 			print_message("%s\n", line);
 	free(log);
-	forget_after(&l, c.broker[0], least, total);
+	/* What was not answered any more may be there. */
+	forget_after(&l, c.broker[0], least, (int64_t)l.next);
 	for (int q = 0; q < LOAD_QUEUES; q++) /* new ones take the offsets of those lost */
 		for (int64_t i = l.found[q]; i < l.size[q]; i++)
 			l.acked[q][i] = 0;
@@ -478,6 +479,8 @@ static void lost_or_broken_side_files_are_made_again(void **state)
 
 int main(void)
 {
+	if (!child_store_is_usable())
+		return 0;
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_full_disk_refuses_and_loses_nothing_with_flush_async),
 		cmocka_unit_test(a_full_disk_refuses_and_loses_nothing_with_flush_sync),
