@@ -3,8 +3,8 @@
  * added to the process queue -> ready() -> pull_next.
  *
  * Failure modes: the queue is full: pulled again when it is not (share_settled); the broker cannot
- * be reached: its other addresses in turn for 5 s, so a slave is read while the master is gone, then
- * what the answers suggest; a code that says no: again after a second, then every 3 s; the
+ * be reached: its other addresses in turn for 5 s, so a slave is read while the master is gone,
+ * then what the answers suggest; a code that says no: again after a second, then every 3 s; the
  * offset is outside of the queue: what is cached is dropped and the broker's offset taken.
  */
 #include "base/err.h"
