@@ -26,5 +26,6 @@ void admin_on_reset_offset(void *broker, struct request *req);  /* 222 */
 
 /* relay_requests.c */
 void admin_on_consumer_running_info(void *broker, struct request *req); /* 307 */
+void admin_on_consume_directly(void *broker, struct request *req);      /* 309 */
 
 #endif

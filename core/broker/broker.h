@@ -18,6 +18,7 @@
  *   offsets.c offset_requests.c    consumer offsets; 14 15 29 30 31 32 43
  *   locks.c                        41 42
  *   query_requests.c               12 33
+ *   relay_requests.c               307 309
  *   registrar.c                    103, 104 to every NameServer, each 30 s and on every change
  *   docs.c                         the JSON files of config: load at open, save when dirty
  *   admin_requests.c               25 26 28 202 208 ...

@@ -58,5 +58,6 @@ const struct request_row control_rows[] = {
 	{ REQ_CLEAN_EXPIRED_CONSUMEQUEUE, admin_on_clean_queues },
 	{ REQ_DELETE_EXPIRED_COMMITLOG, admin_on_delete_expired },
 	{ REQ_GET_CONSUMER_RUNNING_INFO, admin_on_consumer_running_info },
+	{ REQ_CONSUME_MESSAGE_DIRECTLY, admin_on_consume_directly },
 };
 const uint32_t control_n_rows = ARRAY_LEN(control_rows);

@@ -1,8 +1,12 @@
-/* Requests of operators that a consumer answers: 307 GET_CONSUMER_RUNNING_INFO is passed on. */
+/*
+ * Requests of operators that a consumer answers: 307 GET_CONSUMER_RUNNING_INFO is passed on as it
+ * is, 309 CONSUME_MESSAGE_DIRECTLY with the message that it names.
+ */
 #include "base/err.h"
 #include "base/mem.h"
 #include "broker/admin_requests.h"
 #include "broker/clients.h"
+#include "log/record_read.h"
 #include "wire/codes.h"
 #include <stdlib.h>
 
@@ -57,9 +61,9 @@ static struct peer *find_client(const struct consumer_group *g, struct mosaic_sl
 	return NULL;
 }
 
-static uint32_t room_for(const struct request *req)
+static uint32_t room_for(const struct broker *b, const struct request *req)
 {
-	size_t room = HEADER_ROOM;
+	size_t room = HEADER_ROOM + HEADER_FIELD_ROOM(strlen("brokerName"), strlen(b->config.name));
 
 	for (uint32_t i = 0; i < req->header.n_fields; i++)
 		room += HEADER_FIELD_ROOM(6 * req->header.fields[i].key.len,
@@ -67,30 +71,33 @@ static uint32_t room_for(const struct request *req)
 	return (uint32_t)room;
 }
 
-/* The same request with the same fields to another peer. */
-static bool pass_on(const struct request *req, struct peer *peer, struct call *call)
+/* The same request with the same fields to another peer, and with 309 who passes it on. */
+static bool pass_on(const struct broker *b, const struct request *req, struct mosaic_slice body,
+		    struct peer *peer, struct call *call)
 {
 	struct call_writer cw;
 
-	if (!call_begin(&cw, peer, req->header.code, false, room_for(req), (uint32_t)req->body.len))
+	if (!call_begin(&cw, peer, req->header.code, false, room_for(b, req), (uint32_t)body.len))
 		return false;
+	if (req->header.code == REQ_CONSUME_MESSAGE_DIRECTLY)
+		header_put(&cw.w, "brokerName", slice_str(b->config.name));
 	for (uint32_t i = 0; i < req->header.n_fields; i++) {
 		const struct field *field = &req->header.fields[i];
 		char key[64];
 
-		if (!field->value.ptr || field->key.len >= sizeof(key))
+		if (!field->value.ptr || field->key.len >= sizeof(key) ||
+		    (body.len > 0 && slice_is(field->key, "brokerName")))
 			continue;
 		memcpy(key, field->key.ptr, field->key.len);
 		key[field->key.len] = 0;
 		header_put(&cw.w, key, field->value);
 	}
-	call_end(&cw, req->body, call, RELAY_TIMEOUT_NS);
+	call_end(&cw, body, call, RELAY_TIMEOUT_NS);
 	return true;
 }
 
-void admin_on_consumer_running_info(void *broker, struct request *req)
+static void relay(struct broker *b, const struct request *req, struct mosaic_slice body)
 {
-	struct broker *b = broker;
 	const struct mosaic_slice *group = header_find(&req->header, "consumerGroup");
 	const struct mosaic_slice *client_id = header_find(&req->header, "clientId");
 	struct peer *peer;
@@ -113,10 +120,71 @@ void admin_on_consumer_running_info(void *broker, struct request *req)
 	r->ticket = ticket_keep(&req->ticket);
 	r->group = slice_dup(*group);
 	r->client_id = slice_dup(*client_id);
-	if (!pass_on(req, peer, &r->call)) {
+	if (!pass_on(b, req, body, peer, &r->call)) {
 		reply_remark(&req->ticket, RES_SYSTEM_ERROR,
 			     "the consumer <%s> <%s> does not read its requests", r->group,
 			     r->client_id);
 		relay_free(r);
 	}
+}
+
+void admin_on_consumer_running_info(void *broker, struct request *req)
+{
+	relay(broker, req, req->body);
+}
+
+/* ---- 309 CONSUME_MESSAGE_DIRECTLY: the message first ------------------------------------- */
+
+struct direct {
+	struct broker *broker;
+	struct kept_request *kept;
+	struct record_read record;
+};
+
+static void direct_read(struct record_read *record)
+{
+	struct direct *d = record->data;
+	const struct request *req = &d->kept->req;
+
+	if (record->status == 0) {
+		relay(d->broker, req, slice(record->read.ptr, record->len));
+		record_unpin(record);
+	} else {
+		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "there is no message %.*s",
+			     SLICE_ARG(header_str(&req->header, "msgId")));
+	}
+	kept_request_free(d->kept);
+	free(d);
+}
+
+void admin_on_consume_directly(void *broker, struct request *req)
+{
+	struct broker *b = broker;
+	const struct mosaic_slice *id = header_find(&req->header, "msgId");
+	struct host_address host;
+	int64_t offset = -1;
+	struct direct *d;
+	int rc;
+
+	if (!id) {
+		reply_missing(&req->ticket, "msgId");
+		return;
+	}
+	if (message_offset_id_parse(*id, &host, &offset) != 0)
+		offset = -1;
+	d = mem_alloc(sizeof(*d));
+	d->broker = b;
+	d->kept = request_keep(req);
+	if (!d->kept) {
+		free(d);
+		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "%s", status_text(MOSAIC_E_NOMEM));
+		return;
+	}
+	d->record.done = direct_read;
+	d->record.data = d;
+	rc = offset < 0 ? MOSAIC_E_NOTFOUND : record_read(b->log, (uint64_t)offset, &d->record);
+	if (rc == MOSAIC_PENDING)
+		return;
+	d->record.status = rc;
+	direct_read(&d->record);
 }

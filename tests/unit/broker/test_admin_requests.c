@@ -1,4 +1,4 @@
-/* Requests of operators: 25 26 28 202 208 222 300 307 315 321 343. */
+/* Requests of operators: 25 26 28 202 208 222 300 307 309 315 321 343. */
 #include "broker/offsets.h"
 #include "broker/stats.h"
 #include "control_rig.h"
@@ -274,6 +274,44 @@ static void running_info_is_asked_of_the_consumer(void **state)
 	rig_close(&r);
 }
 
+static int32_t ask_directly(struct mosaic_conn *c, const char *client, const char *id)
+{
+	return fake_conn_request(c, REQ_CONSUME_MESSAGE_DIRECTLY, NO_BODY, "consumerGroup", "G",
+				 "clientId", client, "topic", "T", "msgId", id, NULL);
+}
+
+static void message_is_given_to_a_consumer_directly(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	char id[MESSAGE_ID_MAX + 1] = "", out[256];
+	(void)state;
+	struct mosaic_conn *consumer = start(&r), *tool = rig_dial(&r);
+	uint64_t at = r.log->end;
+	rig_send(&r, tool, "T", 0, "", "direct");
+	message_offset_id((uint8_t *)id, &r.broker->config.store_host, (int64_t)at);
+	ask_directly(tool, "id", id);
+	rig_no_answer(&r, tool);
+	assert_true(fake_conn_next(consumer, &f));
+	assert_int_equal(f.header.code, REQ_CONSUME_MESSAGE_DIRECTLY);
+	assert_true(slice_is(header_str(&f.header, "brokerName"), "broker-a"));
+	assert_true(slice_is(header_str(&f.header, "msgId"), id));
+	assert_string_equal(rig_bodies(&f, out, sizeof(out)), "direct");
+	fake_conn_respond(consumer, f.header.opaque, 0, slice_str("{\"a\":1}"), NULL);
+	f = rig_answer(&r, tool);
+	assert_body(&f, "{\"a\":1}");
+	ask_directly(tool, "other", id);
+	f = rig_answer(&r, tool);
+	assert_remark(&f, 1, "The Consumer <G> <other> not online");
+	ask_directly(tool, "id", "7F000001000000010000000000000003");
+	f = rig_answer(&r, tool);
+	assert_remark(&f, 1, "there is no message 7F000001000000010000000000000003");
+	ask_directly(tool, "id", "none");
+	f = rig_answer(&r, tool);
+	assert_remark(&f, 1, "there is no message none");
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +324,7 @@ int main(void)
 		cmocka_unit_test(counters_of_a_topic_and_units_of_a_queue),
 		cmocka_unit_test(offsets_are_reset_by_time_and_by_number),
 		cmocka_unit_test(running_info_is_asked_of_the_consumer),
+		cmocka_unit_test(message_is_given_to_a_consumer_directly),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
