@@ -231,8 +231,11 @@ static int create_file(struct ahead *ahead, int fd, const char **what)
 	rc = io_make_folders(store->dir_fd, path);
 	if (rc == 0 && renameat(store->dir_fd, SEGMENT_TMP, store->dir_fd, path) != 0)
 		rc = errno;
-	if (rc == 0)
-		rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
+	if (rc != 0)
+		return rc;
+	rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
+	if (rc != 0) /* nobody knows of it: a gap, when close deletes what was prepared before it */
+		unlinkat(store->dir_fd, path, 0);
 	return rc;
 }
 
