@@ -96,7 +96,8 @@ static bool fails(struct life *l, const struct point *p, const char *what, const
 static bool point_check(struct life *l, const struct point *p)
 {
 	struct world v;
-	world_init(&v, l->chain->store, l->chain->flush, l->world.seed);
+	const struct mosaic_plugin *other = world_draw(&l->world, 2) ? l->chain->other : NULL;
+	world_init(&v, other ? other : l->chain->store, l->chain->flush, l->world.seed);
 	const struct sent *ledger = p->is_recovery ? l->before : l->world.sent;
 	memcpy(v.sent, ledger, p->n_sent * sizeof(*ledger));
 	v.n_sent = 0; /* the watermarks of this world are not those of the ledger */

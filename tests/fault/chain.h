@@ -11,6 +11,7 @@
 
 struct chain {
 	const struct mosaic_plugin *store, *flush;
+	const struct mosaic_plugin *other; /* opens what every other cut has left */
 	uint64_t seed;
 	uint32_t generations;
 	bool is_loose;

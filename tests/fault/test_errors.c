@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 extern const struct mosaic_plugin mosaic_plugin_store_mmap;
+extern const struct mosaic_plugin mosaic_plugin_store_uring;
 extern const struct mosaic_plugin mosaic_plugin_flush_sync;
 extern const struct mosaic_plugin mosaic_plugin_flush_async;
 
@@ -29,7 +30,7 @@ struct trial {
 	enum disk_call call;
 	uint64_t n, seed;
 	int os_errno;
-	const struct mosaic_plugin *flush;
+	const struct mosaic_plugin *store, *flush;
 	struct world w;
 	char dir[64], broker[80], cut[80];
 	bool was_refused; /* it did not open */
@@ -37,8 +38,8 @@ struct trial {
 
 static void fails(const struct trial *t, const char *what, const char *why)
 {
-	print_error("FAULT_SEED=%llu %s: %s number %llu, %s: %s: %s\n",
-		    (unsigned long long)t->seed, t->flush->name, disk_call_name(t->call),
+	print_error("FAULT_SEED=%llu %s %s: %s number %llu, %s: %s: %s\n",
+		    (unsigned long long)t->seed, t->store->name, t->flush->name, disk_call_name(t->call),
 		    (unsigned long long)t->n,
 		    t->os_errno == SHORT_WRITE ? "half written" : strerror(t->os_errno), what, why);
 	exit(1); /* in the middle of everything */
@@ -128,7 +129,7 @@ static bool trial_run(struct trial *t)
 {
 	uint64_t n_calls;
 	enum disk_call failed;
-	world_init(&t->w, &mosaic_plugin_store_mmap, t->flush, t->seed);
+	world_init(&t->w, t->store, t->flush, t->seed);
 	scratch_make(t->dir);
 	snprintf(t->broker, sizeof(t->broker), "%s/broker", t->dir);
 	snprintf(t->cut, sizeof(t->cut), "%s/cut", t->dir);
@@ -162,19 +163,25 @@ static bool trial_run(struct trial *t)
 static void every_call(enum disk_call call, int os_errno)
 {
 	const char *text = getenv("FAULT_SEED");
+	static const struct mosaic_plugin *const stores[] = { &mosaic_plugin_store_mmap,
+							      &mosaic_plugin_store_uring };
 	static const struct mosaic_plugin *const policies[] = { &mosaic_plugin_flush_sync,
 								&mosaic_plugin_flush_async };
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct trial t = { .call = call,
 				   .os_errno = os_errno,
 				   .seed = text ? strtoull(text, NULL, 10) : 7,
-				   .flush = policies[i] };
+				   .store = stores[i / 2],
+				   .flush = policies[i % 2] };
+		bool is_mapped = t.store == &mosaic_plugin_store_mmap;
+		if ((call == CALL_MSYNC || call == CALL_MMAP) && !is_mapped)
+			continue;
 		/* The first ones all, later ones ever fewer: they are alike. */
 		uint64_t n_trials = 0;
-		for (t.n = 1; t.n < CALLS_MOST && trial_run(&t); t.n += 1 + t.n / 8)
+		for (t.n = 1; t.n < CALLS_MOST && trial_run(&t); t.n += 1 + t.n / 4)
 			n_trials++;
-		print_message("%s, %s: %llu trials\n", t.flush->name, disk_call_name(call),
-			      (unsigned long long)n_trials);
+		print_message("%s, %s, %s: %llu trials\n", t.store->name, t.flush->name,
+			      disk_call_name(call), (unsigned long long)n_trials);
 		assert_true(n_trials > 0);
 	}
 }

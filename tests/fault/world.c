@@ -6,10 +6,12 @@
 #include "fibers.h"
 #include "log/record_read.h"
 #include "plugin/value.h"
+#include "uring.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +68,40 @@ static void on_fail(const struct mosaic_host *host, const struct mosaic_error *e
 	if (w->failure.code == 0)
 		w->failure = *error;
 	w->has_failed = true;
+}
+
+static int32_t on_watch(const struct mosaic_host *host, struct mosaic_watch *watch)
+{
+	struct world *w = world_of(host);
+	for (int i = 0; i < WATCHES; i++)
+		if (!w->watches[i]) {
+			w->watches[i] = watch;
+			return 0;
+		}
+	return MOSAIC_E_LIMIT;
+}
+
+static void on_unwatch(const struct mosaic_host *host, struct mosaic_watch *watch)
+{
+	struct world *w = world_of(host);
+	for (int i = 0; i < WATCHES; i++)
+		if (w->watches[i] == watch)
+			w->watches[i] = NULL;
+}
+
+/* Descriptors that have something to read; true when there was one. */
+static bool watches_run(struct world *w)
+{
+	bool any = false;
+	for (int i = 0; i < WATCHES; i++) {
+		struct mosaic_watch *watch = w->watches[i];
+		struct pollfd p = { .fd = watch ? watch->fd : -1, .events = POLLIN };
+		if (!watch || poll(&p, 1, 0) <= 0)
+			continue;
+		watch->ready(watch, MOSAIC_WATCH_READ);
+		any = true;
+	}
+	return any;
 }
 
 static void *options_create(const struct mosaic_plugin *plugin)
@@ -125,13 +161,21 @@ void world_turn(struct world *w)
 		log_fail(w->log, &w->failure);
 	}
 	uint64_t draw = world_draw(w, 8);
-	if (fibers_ready() > 0 && draw < 5)
-		fibers_step(world_draw(w, 1000));
+	uint32_t fibers = fibers_ready(), requests = uring_ready();
+	if (fibers + requests > 0 && draw < 4) {
+		uint64_t which = world_draw(w, fibers + requests);
+		if (which < fibers)
+			fibers_step(which);
+		else
+			uring_step(which - fibers);
+	} else if (draw == 4)
+		watches_run(w);
 	else if (w->h.first || w->h.first_work || draw < 7)
 		fake_host_run(&w->h);
 	else
 		fake_host_advance_ms(&w->h, world_draw(w, 20));
-	if (fibers_ready() == 0 && !w->h.first && !w->h.first_work)
+	if (fibers_ready() + uring_ready() == 0 && !w->h.first && !w->h.first_work &&
+	    !watches_run(w))
 		fake_host_advance_ms(&w->h, 1 + world_draw(w, 100));
 }
 
@@ -183,6 +227,9 @@ const char *world_open(struct world *w, const char *dir)
 	fake_host_init(&w->h);
 	w->h.host.watermark = on_watermark;
 	w->h.host.fail = on_fail;
+	w->h.host.watch = on_watch;
+	w->h.host.unwatch = on_unwatch;
+	memset(w->watches, 0, sizeof(w->watches));
 	w->failure = (struct mosaic_error)ERR_INIT;
 	w->has_failed = false;
 	set(w->store_plugin, w->store_options, "dir", dir);

@@ -21,6 +21,7 @@
 #define QUEUES 2
 #define SENT_MOST 30000
 #define NEVER UINT64_MAX
+#define WATCHES 4
 
 struct sent {
 	struct gate_wait wait;
@@ -42,6 +43,7 @@ struct world {
 	struct mosaic_store *store;
 	struct mosaic_flush *flush;
 	struct log *log;
+	struct mosaic_watch *watches[WATCHES];
 	struct log_open_req open;
 	struct mosaic_error failure;
 	bool has_failed; /* to be told to the log */
