@@ -1,8 +1,8 @@
 /*
  * The n-th call fails, for every n and every call that the store makes: with EIO, a full disk, or,
- * writing, halfway. Nothing is acknowledged that is not kept, everybody gets an answer, a store that
- * is broken says why, and what was promised is there after a restart, after a power cut, and after a
- * restart and a power cut behind it.
+ * writing, halfway. Nothing is acknowledged that is not kept, everybody gets an answer, a store
+ * that is broken says why, and what was promised is there after a restart, after a power cut, and
+ * after a restart and a power cut behind it.
  *
  *   FAULT_SEED=n  other workloads than in CI
  */
@@ -39,8 +39,8 @@ struct trial {
 static void fails(const struct trial *t, const char *what, const char *why)
 {
 	print_error("FAULT_SEED=%llu %s %s: %s number %llu, %s: %s: %s\n",
-		    (unsigned long long)t->seed, t->store->name, t->flush->name, disk_call_name(t->call),
-		    (unsigned long long)t->n,
+		    (unsigned long long)t->seed, t->store->name, t->flush->name,
+		    disk_call_name(t->call), (unsigned long long)t->n,
 		    t->os_errno == SHORT_WRITE ? "half written" : strerror(t->os_errno), what, why);
 	exit(1); /* in the middle of everything */
 }
