@@ -7,7 +7,7 @@
 #include "wire/codes.h"
 #include "wire/json.h"
 
-#define FORGET_NS (150 * SECOND_NS) /* five refreshes: a broker in no route is not asked any more */
+#define FORGET_REFRESHES 5 /* a broker that was in no route for so long is left alone */
 
 static void write_producers(struct engine *e, struct json_writer *w)
 {
@@ -73,7 +73,7 @@ void engine_beat(struct engine *e)
 	for (uint32_t pos = 0; (m = map_next(&e->brokers, &pos)) != NULL;) {
 		struct broker *b = m->value;
 
-		if (host_now_ns(e->host) - b->seen_ns > FORGET_NS)
+		if (host_now_ns(e->host) - b->seen_ns > FORGET_REFRESHES * e->refresh_ns)
 			continue;
 		for (uint32_t i = 0; i < b->n_addresses; i++) {
 			if (b->addresses[i].id != 0 && list_empty(&e->consumers))

@@ -114,17 +114,19 @@ static int producer_open(struct mosaic_producer *p, struct mosaic_error *error)
 		return rc;
 	p->options.balance = NULL; /* theirs */
 	p->is_open = true;
-	rc = client_add(p->client, &p->member);
-	if (rc != 0)
-		return err_set(error, rc, "the client does not run");
-	rc = client_task_run(p->client, &join);
-	if (rc != 0)
-		(void)err_set(error, rc, "not on the client's thread, and only while it runs");
-	else if (p->options.check != NULL)
+	if (p->options.check != NULL)
 		rc = check_open(p, error);
 	if (rc != 0)
+		return rc;
+	rc = client_add(p->client, &p->member);
+	if (rc == 0) {
+		rc = client_task_run(p->client, &join);
+		if (rc == 0)
+			return 0;
 		client_remove(p->client, &p->member);
-	return rc;
+	}
+	check_close(p);
+	return err_set(error, rc, "a producer is made off the client's thread, while it runs");
 }
 
 int32_t mosaic_producer_create(struct mosaic_client *client,

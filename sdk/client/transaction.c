@@ -312,24 +312,6 @@ static int start_thread(struct check_thread *t)
 	return rc;
 }
 
-int check_open(struct mosaic_producer *p, struct mosaic_error *error)
-{
-	struct check_thread *t = mem_alloc(sizeof(*t));
-	struct client_task begin = { .begin = begin_checking, .data = t };
-
-	t->producer = p;
-	list_init(&t->checks);
-	pthread_mutex_init(&t->lock, NULL);
-	pthread_cond_init(&t->changed, NULL);
-	int os = start_thread(t);
-	if (os != 0) {
-		free(t);
-		return err_set_os(error, MOSAIC_E_NOMEM, os, "cannot start the check thread");
-	}
-	p->check = t;
-	return client_task_run(p->client, &begin);
-}
-
 void check_close(struct mosaic_producer *p)
 {
 	struct check_thread *t = p->check;
@@ -349,4 +331,27 @@ void check_close(struct mosaic_producer *p)
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 	p->check = NULL;
+}
+
+int check_open(struct mosaic_producer *p, struct mosaic_error *error)
+{
+	struct check_thread *t = mem_alloc(sizeof(*t));
+	struct client_task begin = { .begin = begin_checking, .data = t };
+
+	t->producer = p;
+	list_init(&t->link);
+	list_init(&t->checks);
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_cond_init(&t->changed, NULL);
+	int os = start_thread(t);
+	if (os != 0) {
+		free(t);
+		return err_set_os(error, MOSAIC_E_NOMEM, os, "cannot start the check thread");
+	}
+	p->check = t;
+	int rc = client_task_run(p->client, &begin);
+	if (rc == 0)
+		return 0;
+	check_close(p);
+	return err_set(error, rc, "a producer is made off the client's thread, while it runs");
 }

@@ -52,7 +52,8 @@ struct mosaic_client_options {
 	int32_t log_level; /* least that is told: enum mosaic_client_log */
 	uint32_t reserved0;
 	/* Where balance plugins named by producers and consumers are looked for, separated by ':'.
-	 * lb-roundrobin and lb-hash are built in. */
+	 * lb-roundrobin and lb-hash are built in. With it, two clients must not make their
+	 * producers and consumers at the same moment: the loader belongs to the process. */
 	const char *plugin_path;
 };
 
