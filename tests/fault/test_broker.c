@@ -1,0 +1,178 @@
+/*
+ * The real program on a disk that breaks (shim.c) and on files in which bits have flipped. What
+ * store-uring asks of its ring a preload does not see: test_errors breaks that.
+ */
+#include "robust/load.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEGMENT (1u << 20)
+#define STORE ", \"segment\": 1048576, \"queueSegment\": 60000"
+
+static void start_shimmed(struct child *c, const char *call, int os_errno)
+{
+	char path[128], code[16];
+	snprintf(code, sizeof(code), "%d", os_errno);
+	setenv("FAULT_SHIM_FILE", child_path(c, "broken-disk", path, sizeof(path)), 1);
+	setenv("FAULT_SHIM_CALL", call, 1);
+	setenv("FAULT_SHIM_ERRNO", code, 1);
+	setenv("LD_PRELOAD", FAULT_SHIM, 1);
+	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
+	child_start(c);
+	unsetenv("LD_PRELOAD");
+	unsetenv("ASAN_OPTIONS");
+}
+
+static void break_disk(const struct child *c)
+{
+	char path[128];
+	int fd = open(child_path(c, "broken-disk", path, sizeof(path)), O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+/* From the fault on nothing is acknowledged that is not kept, and soon nothing at all; who asks is
+ * told why, and so is the log; reading goes on; a restart finds what was acknowledged. */
+static void the_disk_breaks(const char *flush, const char *call, int os_errno)
+{
+	struct child c;
+	struct client client;
+	struct load l;
+
+	child_init(&c);
+	child_config(&c, STORE, flush, "", "");
+	start_shimmed(&c, call, os_errno);
+	load_init(&l, "FaultDisk", 2000);
+	client_open(&client, c.broker[0]);
+	assert_true(load_run(&l, &client, 400, 16));
+	break_disk(&c);
+	uint64_t until = now_ns() + 3 * WAIT_MS * UINT64_C(1000000);
+	uint32_t refused = 0;
+	while (refused < 200 && now_ns() < until) {
+		uint64_t before = l.n_acked;
+		assert_true(load_run(&l, &client, 40, 16));
+		refused = l.n_acked == before ? l.n_refused : 0;
+	}
+	print_message("%s, %s: %llu acknowledged, then code %d, %s\n", flush, call,
+		      (unsigned long long)l.n_acked, l.refused, l.remark);
+	assert_true(refused >= 200);
+	assert_true(l.remark[0] != '\0');
+	assert_true(child_is_alive(&c));
+	child_log_wait(&c, "log_failed", "");
+	assert_in_range(child_log_count(&c, "level=error", ""), 1, 20);
+	client_close(&client);
+	load_check(&l, c.broker[0]);
+	child_kill(&c);
+	child_start(&c); /* another disk below the same files */
+	load_check(&l, c.broker[0]);
+	check_serves(c.broker[0]);
+	child_stop(&c);
+	load_free(&l);
+	child_fini(&c);
+}
+
+static void a_sync_that_fails_makes_it_read_only_with_flush_sync(void **state)
+{
+	(void)state;
+	the_disk_breaks("flush-sync", "msync", EIO);
+}
+
+static void a_sync_that_fails_makes_it_read_only_with_flush_async(void **state)
+{
+	(void)state;
+	the_disk_breaks("flush-async", "msync", EIO);
+}
+
+static void a_queue_that_cannot_be_written_makes_it_read_only(void **state)
+{
+	(void)state;
+	the_disk_breaks("flush-async", "pwritev", EIO);
+}
+
+static void a_segment_that_cannot_be_made_makes_it_read_only(void **state)
+{
+	(void)state;
+	the_disk_breaks("flush-sync", "posix_fallocate", EIO);
+}
+
+/* ---- flipped bits ---- */
+
+struct pulled {
+	uint64_t n, n_wrong;
+};
+
+static void look_at(void *ctx, int64_t offset, const uint8_t *body, uint32_t len)
+{
+	struct pulled *p = ctx;
+	(void)offset;
+	for (uint32_t i = 8; i < len; i++)
+		if (body[i] != 0) {
+			p->n_wrong++;
+			break;
+		}
+	p->n++;
+}
+
+/* One bit in the body of a record in the middle of the first segment, which is long closed. */
+static void flip(const struct child *c)
+{
+	char path[160];
+	uint8_t head[8], byte;
+	uint32_t at = 0;
+	snprintf(path, sizeof(path), "%s/store/commitlog/%020d", c->dir, 0);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	while (at < SEGMENT / 2 && pread(fd, head, 8, at) == 8)
+		at += get32(head);
+	assert_int_equal(pread(fd, &byte, 1, at + 500), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, at + 500), 1);
+	close(fd);
+}
+
+/* A pull hands a record out as it is stored, with the checksum of its body, as Apache's broker
+ * does: a client that compares finds the damage, and every other message is whole. */
+static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
+{
+	struct child c;
+	struct client client;
+	struct load l;
+	struct pulled pulled = { 0 };
+
+	(void)state;
+	child_init(&c);
+	child_config(&c, STORE, "flush-async", "", "");
+	child_start(&c);
+	load_init(&l, "FaultFlip", 1000);
+	client_open(&client, c.broker[0]);
+	assert_true(load_run(&l, &client, 4000, 32)); /* four segments */
+	client_close(&client);
+	child_stop(&c);
+	flip(&c);
+	child_start(&c);
+	client_open(&client, c.broker[0]);
+	for (int q = 0; q < LOAD_QUEUES; q++)
+		assert_true(client_pull_all(&client, l.topic, q, look_at, &pulled) > 0);
+	client_close(&client);
+	assert_true(pulled.n >= 4000);
+	assert_int_equal(pulled.n_wrong, 1);
+	child_stop(&c);
+	load_free(&l);
+	child_fini(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_sync_that_fails_makes_it_read_only_with_flush_sync),
+		cmocka_unit_test(a_sync_that_fails_makes_it_read_only_with_flush_async),
+		cmocka_unit_test(a_queue_that_cannot_be_written_makes_it_read_only),
+		cmocka_unit_test(a_segment_that_cannot_be_made_makes_it_read_only),
+		cmocka_unit_test(a_flipped_bit_in_a_closed_segment_costs_one_message),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
