@@ -67,6 +67,22 @@ int io_make_folders(int dir_fd, const char *path)
 	return 0;
 }
 
+/* The queues of a topic share all folders but the last: a call each for those that are there costs
+ * as much as making a file. */
+static int make_last_folder(int dir_fd, const char *path)
+{
+	char part[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	if (!slash || slash == path)
+		return ENOENT;
+	size_t len = (size_t)(slash - path);
+	if (len >= sizeof(part))
+		return ENAMETOOLONG;
+	memcpy(part, path, len);
+	part[len] = '\0';
+	return mkdirat(dir_fd, part, FOLDER_MODE) == 0 || errno == EEXIST ? 0 : errno;
+}
+
 int io_open(int dir_fd, const char *path, int flags)
 {
 	int fd = openat(dir_fd, path, flags | O_CLOEXEC, FILE_MODE);
@@ -74,7 +90,8 @@ int io_open(int dir_fd, const char *path, int flags)
 		return fd;
 	if (errno != ENOENT || !(flags & O_CREAT))
 		return -errno;
-	int rc = io_make_folders(dir_fd, path);
+	int rc = make_last_folder(dir_fd, path);
+	rc = rc == ENOENT ? io_make_folders(dir_fd, path) : rc;
 	if (rc != 0)
 		return -rc;
 	fd = openat(dir_fd, path, flags | O_CLOEXEC, FILE_MODE);

@@ -237,8 +237,7 @@ static int64_t filler_end(int fd, int64_t end, uint8_t *buf)
 {
 	static const uint8_t filler[QUEUE_UNIT] = { [8] = 0x7f, 0xff, 0xff, 0xff };
 	int64_t low = 0, high = end / QUEUE_UNIT; /* filler is a prefix: search its border */
-	while (low < high) {
-		int64_t middle = low + (high - low) / 2;
+	for (int64_t middle = 0; low < high; middle = low + (high - low) / 2) { /* mostly none */
 		int64_t n = io_pread(fd, buf, QUEUE_UNIT, (uint64_t)middle * QUEUE_UNIT);
 		if (n < 0)
 			return n;
@@ -248,6 +247,22 @@ static int64_t filler_end(int fd, int64_t end, uint8_t *buf)
 			high = middle;
 	}
 	return low * QUEUE_UNIT;
+}
+
+/* Keeps the last unit in memory: recovery asks every queue for it, and one read of the disk after
+ * another takes seconds when there are many. Without memory it is read then. */
+static void keep_last_unit(struct queue *q, int fd, uint64_t start)
+{
+	struct chunk *chunk = malloc(sizeof(*chunk) + QUEUE_UNIT);
+	if (!chunk)
+		return;
+	*chunk = (struct chunk){ .start = q->end - QUEUE_UNIT, .refs = 1, .len = QUEUE_UNIT,
+				 .capacity = QUEUE_UNIT };
+	if (io_pread(fd, chunk->bytes, QUEUE_UNIT, chunk->start - start) != QUEUE_UNIT) {
+		free(chunk);
+		return;
+	}
+	q->head = q->last = chunk;
 }
 
 /* 0 or -errno; -EUCLEAN: a wrong size. */
@@ -270,8 +285,10 @@ static int cqueue_scan_file(struct queue *q, uint64_t start, bool is_first, bool
 	} else if (rc == 0) {
 		int64_t end = q->end > start ? 0 : file_end(fd, size, buf);
 		rc = end < 0 ? end : 0;
-		if (end > 0)
+		if (end > 0) {
 			q->end = start + (uint64_t)end;
+			keep_last_unit(q, fd, start);
+		}
 		int64_t skip = 0;
 		if (is_first && rc == 0)
 			skip = filler_end(fd, (int64_t)(q->end - start), buf);

@@ -39,7 +39,7 @@ struct ahead {
 	size_t n_behind;
 	uint64_t upto;           /* present below, when it is back */
 	uint64_t page_bytes;
-	bool writes_zeros;       /* in: [zero_from, upto) is written to the disk before it is used */
+	bool writes_zeros;       /* in: [zero_from, upto) is written before it is used */
 	uint64_t zero_from;
 	uint8_t *zero_map;       /* where that is mapped */
 	int write_errno;         /* out: writing zeros failed */

@@ -122,7 +122,8 @@ static void sync_start(struct commit_log *log)
 	}
 	log->sync_upto = (log->first + index) * log->segment_bytes;
 	log->sync_claim = UINT64_MAX;
-	log->sync_gather = log->are_syncs_small ? log->sync_from + log->flight - log->flight / 8 : 0;
+	uint64_t expected = log->flight - log->flight / 8;
+	log->sync_gather = log->are_syncs_small ? log->sync_from + expected : 0;
 	atomic_store_explicit(&log->committed, log->end, memory_order_release);
 	log->syncs_folder = log->is_folder_dirty;
 	log->is_folder_dirty = false;
