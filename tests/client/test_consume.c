@@ -196,6 +196,58 @@ static void a_new_group_begins_where_it_was_told(void **state)
 	sink_fini(&sink);
 }
 
+/* Whether a trace with these texts comes within the patience. */
+static bool has_trace(struct mosaic_puller *p, const char *a, const char *b)
+{
+	const struct mosaic_received *messages;
+	uint64_t until = now_ns() + LONG_MS * UINT64_C(1000000);
+	uint32_t count;
+
+	while (now_ns() < until) {
+		assert_int_equal(mosaic_puller_poll(p, 1000, &messages, &count), 0);
+		for (uint32_t i = 0; i < count; i++) {
+			char *text = strndup((const char *)messages[i].body.ptr,
+					     messages[i].body.len);
+			const char *at = strstr(text, a);
+			bool is_there = at != NULL && strstr(at, b) != NULL;
+			free(text);
+			if (is_there)
+				return true;
+		}
+	}
+	return false;
+}
+
+static void consumption_is_traced(void **state)
+{
+	struct rig r;
+	struct sink sink;
+	struct mosaic_error err = { .struct_size = sizeof(err) };
+	struct mosaic_puller *p = NULL;
+	(void)state;
+	if (!can("trace"))
+		return;
+	sink_init(&sink);
+	rig_init(&r, "");
+	const char *topic = own("Traced"), *group = own("GTraced");
+	rig_send(&r, topic, 0, 1, NULL, NULL);
+	struct mosaic_consumer_options o = rig_options(group, &sink);
+	o.trace = 1;
+	struct mosaic_consumer *c = rig_consumer(r.client, &o, topic, NULL);
+	assert_int_equal(sink_wait(&sink, 1), 1);
+	struct mosaic_puller_options po = { .struct_size = sizeof(po), .group = own("GReader"),
+					    .from = MOSAIC_FROM_FIRST };
+	assert_int_equal(mosaic_puller_create(r.client, &po, &p, &err), 0);
+	assert_int_equal(
+		mosaic_puller_subscribe(p, "RMQ_SYS_TRACE_TOPIC", MOSAIC_TAGS, NULL, &err), 0);
+	assert_int_equal(mosaic_puller_start(p, &err), 0);
+	assert_true(has_trace(p, "SubBefore\1", group));
+	mosaic_consumer_destroy(&c);
+	mosaic_puller_destroy(&p);
+	rig_fini(&r);
+	sink_fini(&sink);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +257,7 @@ int main(void)
 		cmocka_unit_test(members_share_the_queues_through_joins_and_leaves),
 		cmocka_unit_test(broadcasting_goes_on_after_a_restart),
 		cmocka_unit_test(a_new_group_begins_where_it_was_told),
+		cmocka_unit_test(consumption_is_traced),
 	};
 	return cmocka_run_group_tests(tests, rig_await, NULL);
 }

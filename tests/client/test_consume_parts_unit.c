@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/hash.h"
+#include "consumer/allocate.h"
 #include "consumer/offset_file.h"
 #include "consumer/process_queue.h"
 #include "consumer/receipt.h"
@@ -185,6 +186,29 @@ static void tags_are_trimmed_and_told_with_their_hashes(void **state)
 	subscription_free(s);
 }
 
+/* ---- allocation ---- */
+
+static void queues_are_shared_out_as_java_does_it(void **state)
+{
+	static const uint32_t ring[16] = { 0, 2, 2, 1, 1, 1, 2, 2, 2, 1, 1, 0, 1, 0, 2, 2 };
+	struct mosaic_slice members[3] = { slice_str("192.0.2.1@1#a"), slice_str("192.0.2.1@2#b"),
+					   slice_str("192.0.2.2@3#c") };
+	struct broker brokers[2] = { { .name = "broker-a" }, { .name = "broker-b" } };
+	struct route_queue queues[16];
+	uint32_t owners[16];
+	(void)state;
+	for (int i = 0; i < 16; i++)
+		queues[i] = (struct route_queue){ .broker = &brokers[i / 8], .id = i % 8 };
+	allocate(allocate_way("consistent-hash"), NULL, "TopicTest", queues, 16, members, 3,
+		 owners);
+	assert_memory_equal(owners, ring, sizeof(ring)); /* AllocateMessageQueueConsistentHash */
+	allocate(allocate_way("circle"), NULL, "TopicTest", queues, 16, members, 3, owners);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal(owners[i], i % 3);
+	assert_int_equal(allocate_way("lb-hash"), ALLOCATE_PLUGIN);
+	assert_int_equal(allocate_way(NULL), ALLOCATE_PLUGIN);
+}
+
 /* ---- receipts ---- */
 
 static void receipts_are_read_and_written(void **state)
@@ -250,6 +274,7 @@ int main(void)
 		cmocka_unit_test(what_is_out_at_a_restart_finds_no_queue),
 		cmocka_unit_test(only_wanted_records_are_kept_and_a_torn_end_is_read_again),
 		cmocka_unit_test(tags_are_trimmed_and_told_with_their_hashes),
+		cmocka_unit_test(queues_are_shared_out_as_java_does_it),
 		cmocka_unit_test(receipts_are_read_and_written),
 		cmocka_unit_test(offsets_survive_in_the_file_and_damage_is_told),
 	};

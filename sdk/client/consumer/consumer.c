@@ -62,6 +62,8 @@ static void call_ended(struct mosaic_req *req)
 
 	if (!call->was_called && s != NULL && !c->is_stopping)
 		c->member.engine->host->timer_start(c->member.engine->host, &s->suspend, AGAIN_NS);
+	if (!c->is_stopped)
+		trace_consumed(c, call);
 	if (c->options.is_orderly)
 		orderly_ended(c, call);
 	else
@@ -204,6 +206,7 @@ int32_t mosaic_consumer_create(struct mosaic_client *client,
 		.listener_data = o->listener_data, .hook_data = o->hook_data,
 	};
 	c->listeners = listeners_create(client, &listeners);
+	tracer_init(&c->tracer, &client->engine, &c->member.balance);
 	*out = c;
 	return 0;
 }
@@ -322,9 +325,11 @@ void mosaic_consumer_resume(struct mosaic_consumer *c)
 static void drained(struct member *m)
 {
 	struct mosaic_consumer *c = CONTAINER_OF(m, struct mosaic_consumer, member);
+	struct client_task *task = c->stopping;
 
-	client_task_end(c->stopping, 0);
+	tracer_close(&c->tracer);
 	c->stopping = NULL;
+	client_task_end(task, 0);
 }
 
 static void stop_now(struct mosaic_timer *timer)
@@ -392,6 +397,7 @@ void mosaic_consumer_destroy(struct mosaic_consumer **consumer)
 		call_ended(&call->req);
 	}
 	listeners_destroy(&c->listeners);
+	tracer_free(&c->tracer);
 	client_remove(c->client, &c->place);
 	member_free(&c->member);
 	free(c);

@@ -61,8 +61,10 @@ static void run_call(const struct listeners_config *c, struct listener_call *cal
 		if (c->hook != NULL)
 			c->hook(c->hook_data, set.messages, set.count, -1);
 		call->was_called = true;
+		call->began_ms = (int64_t)host_loop_wall_ms();
 		call->result =
 			c->listener(c->listener_data, set.messages, set.count, &consumed);
+		call->took_ms = (int64_t)host_loop_wall_ms() - call->began_ms;
 		if (consumed < call->n_items)
 			call->consumed = consumed;
 		else

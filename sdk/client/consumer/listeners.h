@@ -21,6 +21,7 @@ struct listener_call {
 	int32_t result;    /* of the listener; CONSUME_LATER when it could not be called */
 	uint32_t consumed; /* of them */
 	bool was_called;
+	int64_t began_ms, took_ms; /* of the listener; wall time */
 	void *data;
 	struct item *items[];
 };

@@ -63,9 +63,11 @@ int member_init(struct member *m, struct mosaic_client *client, const struct mem
 	m->config.group = mem_strdup(config->group);
 	if (config->is_broadcast)
 		rc = offset_file_open(config->offset_dir, config->group, &m->file, error);
+	m->way = allocate_way(config->balance);
 	if (rc == 0)
-		rc = client_balancer(client, config->balance != NULL ? config->balance
-								      : "lb-roundrobin",
+		rc = client_balancer(client, m->way == ALLOCATE_PLUGIN && config->balance != NULL
+						     ? config->balance
+						     : "lb-roundrobin",
 				     &m->balance, error);
 	m->heartbeat = (struct consumer_group){
 		.name = m->config.group, .type = config->type, .from = froms[config->from],

@@ -14,6 +14,7 @@
 #define CONSUMER_MEMBER_H
 
 #include "client.h"
+#include "consumer/allocate.h"
 #include "consumer/process_queue.h"
 #include "consumer/subscription.h"
 
@@ -62,6 +63,7 @@ struct member {
 	const struct member_ops *ops;
 	struct member_config config; /* strings are copies */
 	struct consumer_group heartbeat;
+	enum allocate_way way;
 	struct balancer balance;
 	struct map topics; /* topic -> struct member_topic */
 	struct map shares; /* share.key -> struct share */

@@ -7,6 +7,7 @@
 
 #include "consumer/listeners.h"
 #include "consumer/member.h"
+#include "trace.h"
 
 struct mosaic_consumer {
 	struct mosaic_client *client;
@@ -17,6 +18,7 @@ struct mosaic_consumer {
 	struct list ready;  /* struct share.service: has messages to give out */
 	struct list backs;  /* struct back */
 	struct mosaic_timer expiry, stop_limit;
+	struct tracer tracer;
 	struct client_task *stopping;
 	bool is_started, is_stopping, is_stopped;
 };
@@ -36,6 +38,10 @@ void push_dispatch(struct mosaic_consumer *c);
 void push_settled(struct mosaic_consumer *c, struct share *s);
 /* A call of the listener has come back and what it was about is settled. */
 void push_call_ended(struct mosaic_consumer *c);
+
+/* ---- trace_consumed.c ---- */
+
+void trace_consumed(struct mosaic_consumer *c, const struct listener_call *call);
 
 /* ---- direct.c ---- */
 

@@ -100,11 +100,10 @@ static void share_out(struct member_topic *t, const struct route *r, const struc
 		      uint32_t n, uint32_t own)
 {
 	struct member *m = t->member;
-	const struct balancer *b = &m->balance;
 	uint32_t *owners = mem_alloc((r->n_reads + 1) * sizeof(*owners)), n_ours = 0;
 	struct route_queue *ours = mem_alloc((r->n_reads + 1) * sizeof(*ours));
 
-	b->plugin->ops.balance.allocate(b->instance, r->n_reads, ids, n, owners);
+	allocate(m->way, &m->balance, t->sub->topic, r->reads, r->n_reads, ids, n, owners);
 	for (uint32_t i = 0; i < r->n_reads; i++)
 		if (owners[i] == own)
 			ours[n_ours++] = r->reads[i];

@@ -70,7 +70,9 @@ struct mosaic_consumer_options {
 	uint32_t suspend_ms;       /* orderly, between tries: 1000 */
 	uint32_t consume_timeout_ms; /* concurrent: 15 min, then the message is sent back */
 	uint32_t commit_ms;          /* of offsets: 5000 */
-	const char *balance; /* plugin that shares out queues: "lb-roundrobin", as Java's */
+	/* How queues are shared out, the same in all members. NULL: RocketMQ's average; "circle",
+	 * "consistent-hash": as Java's of that name; else the name of a balance plugin. */
+	const char *balance;
 	/* Broadcasting: folder of the file with offsets, GROUP.json; "~/.mosaic_offsets". Two
 	 * members of a group on one machine need two folders. */
 	const char *offset_dir;
@@ -121,8 +123,6 @@ struct mosaic_puller_options {
 	uint32_t commit_ms; /* 5000 */
 	const char *balance;
 	const char *offset_dir;
-	uint32_t trace;
-	uint32_t reserved0;
 };
 
 MOSAIC_EXPORT int32_t mosaic_puller_create(struct mosaic_client *client,
