@@ -189,11 +189,26 @@ static void get_flush(const struct broker *b, struct buf *out)
 		return 0;                                                                         \
 	}
 
-RETENTION_PROPERTY(time_ms, INT64_C(3600000), 0, 1000000)
 RETENTION_PROPERTY(pause_ns, INT64_C(1000000), 0, 3600000)
 RETENTION_PROPERTY(clean_percent, INT64_C(1), 0, 99)
 RETENTION_PROPERTY(force_percent, INT64_C(1), 0, 99)
 RETENTION_PROPERTY(stop_percent, INT64_C(1), 0, 99)
+
+static void get_reserved(const struct broker *b, struct buf *out)
+{
+	buf_append_i64(out, (int64_t)b->log->retention.config.time_ms / 3600000);
+}
+
+/* 0 is "at once" there, and "never" in our file. */
+static int set_reserved(struct broker *b, struct mosaic_slice value)
+{
+	int64_t hours;
+
+	if (take_i64(value, 0, 1000000, &hours) != 0)
+		return MOSAIC_E_INVAL;
+	b->log->retention.config.time_ms = hours > 0 ? (uint64_t)hours * 3600000 : 1;
+	return 0;
+}
 
 static void get_hours(const struct broker *b, struct buf *out)
 {
@@ -241,7 +256,7 @@ static const struct property properties[] = {
 	{ "diskMaxUsedSpaceRatio", get_clean_percent, set_clean_percent },
 	{ "diskSpaceCleanForciblyRatio", get_force_percent, set_force_percent },
 	{ "diskSpaceWarningLevelRatio", get_stop_percent, set_stop_percent },
-	{ "fileReservedTime", get_time_ms, set_time_ms },
+	{ "fileReservedTime", get_reserved, set_reserved },
 	{ "flushDiskType", get_flush, NULL },
 	{ "listenPort", get_port, NULL },
 	{ "maxMessageSize", get_max_message, set_max_message },

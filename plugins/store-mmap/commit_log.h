@@ -23,6 +23,7 @@ struct segment {
 	bool is_retired;  /* the log has forgotten it; unmapped with the last pin */
 	bool is_unlinked; /* its file goes with it */
 	int fd;           /* of a file that has no name any more: its blocks are still to go; -1 */
+	uint64_t left;    /* of them, in bytes */
 	struct log_trim *trim; /* waits for that */
 };
 

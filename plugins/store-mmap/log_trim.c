@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 #define PAUSE_NS UINT64_C(20000000)
-#define FREE_BYTES (UINT64_C(32) << 20)
-#define FREE_REST_NS 4000000
+#define FREE_BYTES (UINT64_C(16) << 20)
+#define FREE_REST_NS 2000000
 
 struct log_trim {
 	struct job job; /* first */
@@ -76,6 +76,7 @@ static void trim_run(struct job *job)
 	struct segment *segment = trim->segments[trim->next];
 	char path[PATH_BYTES];
 	segment_path(path, segment->start);
+	segment->left = job->store->options.segment_bytes;
 	segment->fd = io_open(job->store->dir_fd, path, O_RDWR); /* without it all goes at once */
 	if (unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT) {
 		job_fail(job, errno, "cannot delete a segment of the commit log");
@@ -113,18 +114,18 @@ static void trim_next(struct log_trim *trim)
 	worker_submit(&trim->job.store->slow, &trim->job);
 }
 
+/* One step: what else waits for this thread comes in between. */
 static void trim_free_run(struct job *job)
 {
 	struct segment *segment = (struct segment *)job;
 	const struct timespec rest = { .tv_nsec = FREE_REST_NS };
-	uint64_t left = job->store->options.segment_bytes;
-	while (left > FREE_BYTES) {
-		left -= FREE_BYTES;
-		if (ftruncate(segment->fd, (off_t)left) != 0)
-			break; /* then all at once */
+	if (segment->left > FREE_BYTES &&
+	    ftruncate(segment->fd, (off_t)(segment->left - FREE_BYTES)) == 0) {
+		segment->left -= FREE_BYTES;
 		(void)nanosleep(&rest, NULL);
+		return;
 	}
-	close(segment->fd);
+	close(segment->fd); /* the last step, or all at once */
 	segment->fd = -1;
 }
 
@@ -138,6 +139,8 @@ void clog_segment_gone(struct segment *segment)
 	struct mosaic_store *store = segment->job.store;
 	struct log_trim *trim = segment->trim;
 	if (segment->fd >= 0 && store->slow.is_running) {
+		if (store->is_closing)
+			segment->left = 0;
 		segment->job.run = trim_free_run;
 		segment->job.done = trim_free_done;
 		worker_submit(&store->slow, &segment->job);

@@ -50,6 +50,54 @@ static void config_shows_what_changes(void **state)
 	rig_close(&r);
 }
 
+static void retention_has_rocketmqs_properties(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	struct retention_config *config = &r.log->retention.config;
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG,
+			  slice_str("fileReservedTime=48\ndeleteWhen=03;14\n"
+				    "diskMaxUsedSpaceRatio=60\ndiskSpaceWarningLevelRatio=80\n"
+				    "deleteCommitLogFilesInterval=50\n"),
+			  NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 0);
+	assert_int_equal(config->time_ms, UINT64_C(48) * 3600000);
+	assert_int_equal(config->hours, 1u << 3 | 1u << 14);
+	assert_int_equal(config->clean_percent, 60);
+	assert_int_equal(config->stop_percent, 80);
+	assert_int_equal(config->pause_ns, 50 * MS_NS);
+	fake_conn_request(c, REQ_UPDATE_BROKER_CONFIG, slice_str("deleteWhen=24"), NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 1);
+	fake_conn_request(c, REQ_GET_BROKER_CONFIG, NO_BODY, NULL);
+	f = rig_answer(&r, c);
+	char *text = slice_dup(f.body);
+	assert_non_null(strstr(text, "fileReservedTime=48\n"));
+	assert_non_null(strstr(text, "deleteWhen=03;14\n"));
+	free(text);
+	fake_conn_request(c, REQ_DELETE_EXPIRED_COMMITLOG, NO_BODY, NULL);
+	assert_int_equal(rig_answer(&r, c).header.code, 0);
+	assert_true(r.log->retention.manual > 0);
+	rig_close(&r);
+}
+
+static void a_full_disk_is_refused_in_apaches_words(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	r.log->retention.is_full = true;
+	r.log->retention.used_percent = 91;
+	f = rig_send(&r, c, "TBW102", 0, "", "x");
+	assert_remark(&f, 14, "service not available now. It may be caused by one of the following "
+		      "reasons: the broker's disk is full [CL:  0.91 CQ:  0.91 INDEX:  0.91], "
+		      "messages are put to the slave, message store has been shut down, etc.");
+	r.log->retention.is_full = false;
+	rig_close(&r);
+}
+
 static void config_refuses_the_black_list_and_bad_values(void **state)
 {
 	struct rig r;
@@ -317,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(config_shows_what_changes),
 		cmocka_unit_test(config_refuses_the_black_list_and_bad_values),
+		cmocka_unit_test(retention_has_rocketmqs_properties),
+		cmocka_unit_test(a_full_disk_is_refused_in_apaches_words),
 		cmocka_unit_test(runtime_info_has_what_tools_read),
 		cmocka_unit_test(topic_stats_have_offsets_and_times_of_every_queue),
 		cmocka_unit_test(consume_stats_show_the_lag),

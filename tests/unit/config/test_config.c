@@ -81,6 +81,32 @@ static void nothing_said_means_both_roles(void **state)
 	assert_null(b->replication.plugin);
 }
 
+static void retention_is_rocketmqs_unless_said_otherwise(void **state)
+{
+	const struct config_retention *r = &load(*state, "{}")->brokers[0].retention;
+	assert_int_equal(r->time_ns, UINT64_C(72) * 3600 * 1000000000);
+	assert_int_equal(r->hours, 1u << 4);
+	assert_int_equal(r->size_bytes, 0);
+	assert_int_equal(r->disk_clean, 75);
+	assert_int_equal(r->disk_force, 85);
+	assert_int_equal(r->disk_stop, 90);
+	assert_false(r->keep_unconsumed);
+	r = &load(*state, "{ \"broker\": { \"retention\": { \"at\": \"02;14\","
+			  " \"size\": \"1GiB\" } } }")->brokers[0].retention;
+	assert_int_equal(r->hours, 1u << 2 | 1u << 14);
+	assert_int_equal(r->size_bytes, 1u << 30);
+	r = &load(*state, "{ \"broker\": { \"retention\": { \"at\": \"*\" } } }")
+		     ->brokers[0].retention;
+	assert_int_equal(r->hours, (1u << 24) - 1);
+	config_free(&((struct fixture *)*state)->config);
+	assert_problems(*state, "{ \"broker\": { \"retention\": { \"at\": \"24\",\n"
+				"\"diskForce\": 95 } } }",
+			"c.json:1: broker.retention.at: must be hours of the day such as \"04\" or "
+			"\"02;14\", or \"*\", not \"24\"\n"
+			"c.json:1: broker.retention: \"diskForce\" (95) above \"diskStop\" (90) "
+			"would refuse messages before it makes room\n");
+}
+
 static void a_whole_file_is_read(void **state)
 {
 	const struct config *c = load(*state,
@@ -415,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(nothing_said_means_both_roles),
+		T(retention_is_rocketmqs_unless_said_otherwise),
 		T(a_whole_file_is_read),
 		T(roles_follow_the_sections),
 		T(a_broker_finds_the_nameserver_of_its_process),
