@@ -13,8 +13,8 @@
  *
  * Failure modes: a refused check answers with RocketMQ's code and remark; no room parks the request
  * (bounded) and runs it again; when too many answers wait at the gate, what would wait too is
- * answered 2; a broken log answers 14; a gate that cannot keep its promise answers 10, 11 or 12 with
- * the full success header, which clients read as "stored, but".
+ * answered 2; a broken log answers 14; a gate that cannot keep its promise answers 10, 11 or 12
+ * with the full success header, which clients read as "stored, but".
  */
 #include "base/err.h"
 #include "base/mem.h"

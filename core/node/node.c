@@ -275,9 +275,9 @@ static void on_signal_closed(uv_handle_t *handle)
 		host_loop_stop(&n->units[0].loop);
 }
 
-static void log_loop(struct unit *u)
+static void log_loop(const struct unit *u)
 {
-	struct loop_stats s = loop_watch_stats(&u->loop.watch);
+	const struct loop_stats s = u->stats;
 	LOG_INFO(
 		&u->core_host.api, "loop",
 		"turns=%llu busy_ms=%llu p50_us=%llu p99_us=%llu max_us=%llu stalls_above_1ms=%llu "

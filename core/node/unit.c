@@ -95,7 +95,9 @@ static void on_start(struct mosaic_req *req)
 
 static void on_namesrv_stopped(struct mosaic_req *req)
 {
-	answer(req->data, req->status);
+	struct unit *u = req->data;
+	u->stats = loop_watch_stats(&u->loop.watch); /* here: the loop goes on, and writes them */
+	answer(u, req->status);
 }
 
 static void on_broker_stopped(struct mosaic_req *req)

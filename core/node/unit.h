@@ -26,6 +26,7 @@ struct unit {
 	/* start and stop are asked for from the main thread and answered there */
 	struct host_loop *main_loop;
 	struct mosaic_req command, answer, step;
+	struct loop_stats stats; /* of the loop until it was stopped */
 	void (*answered)(struct unit *unit, int status); /* [main thread's loop] */
 	/* The NameServer's port is bound; its broker, if any, starts next. May be NULL. */
 	void (*namesrv_bound)(struct unit *unit, uint32_t port);
