@@ -555,10 +555,12 @@ void recover_close(struct job *job)
 	/* A crash stays a crash until somebody has recovered from it. */
 	bool is_clean = store->was_clean || store->engine->is_end_known(store->log);
 	if (!store->is_broken && store->is_saved && is_clean) {
-		io_sync_folder(store->dir_fd, LOG_FOLDER);
-		if (unlinkat(store->dir_fd, ABORT_FILE, 0) != 0 && errno != ENOENT)
+		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
+		if (rc != 0 && rc != ENOENT) /* names that may be lost: no clean stop */
+			job_fail(job, rc, "cannot sync the folder of the commit log");
+		else if (unlinkat(store->dir_fd, ABORT_FILE, 0) != 0 && errno != ENOENT)
 			job_fail(job, errno, "cannot remove the file " ABORT_FILE);
-		int rc = io_sync_folder(store->dir_fd, ".");
+		rc = io_sync_folder(store->dir_fd, ".");
 		if (rc != 0)
 			job_fail(job, rc, "cannot sync the store's directory");
 	}

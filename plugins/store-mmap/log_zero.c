@@ -17,10 +17,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define WRITE_AND_WAIT                                                                             \
 	(SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER)
+#define BTRFS_MAGIC 0x9123683e
+#define ZFS_MAGIC 0x2fc12fc1
+#define BCACHEFS_MAGIC 0xca451a4e
 #define FOLIO_BYTES (UINT64_C(16) << 10)
 /* One job at most: the helper has consume queues to write too. The largest folio: a part of one
  * cannot be dropped. */
@@ -76,6 +80,15 @@ static int zero_open(const struct ahead *ahead)
 	return io_open(store->dir_fd, path, O_RDWR);
 }
 
+/* There a second write of a block needs a new one: what was allocated for the writer would be used
+ * up, and a full disk would meet it as a signal. */
+static bool copies_on_write(int fd)
+{
+	struct statfs fs;
+	return fstatfs(fd, &fs) != 0 || fs.f_type == BTRFS_MAGIC || fs.f_type == ZFS_MAGIC ||
+	       fs.f_type == BCACHEFS_MAGIC;
+}
+
 void log_zero_run(struct ahead *ahead)
 {
 	static const uint8_t zeros[FOLIO_BYTES];
@@ -85,6 +98,10 @@ void log_zero_run(struct ahead *ahead)
 	int fd = zero_open(ahead);
 	if (fd < 0) { /* cut meanwhile: nobody will use it */
 		ahead->write_errno = fd == -ENOENT ? 0 : -fd;
+		return;
+	}
+	if (copies_on_write(fd)) {
+		close(fd);
 		return;
 	}
 	/* Large folios that are there already are not taken over. */

@@ -353,7 +353,9 @@ static void cut_run(struct job *job)
 		job_fail(job, rc, "cannot truncate a consume queue");
 	close(fd);
 	cqueue_folder(path, cut->queue);
-	io_sync_folder(store->dir_fd, path);
+	rc = io_sync_folder(store->dir_fd, path); /* a deleted file must not come back */
+	if (rc != 0 && rc != ENOENT)
+		job_fail(job, rc, "cannot sync the folder of a truncated consume queue");
 }
 
 static void cut_done(struct job *job)

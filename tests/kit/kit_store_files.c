@@ -362,6 +362,28 @@ static void a_full_tmpfs_ends_in_no_signal(void **state)
 	assert_true(rc == 0 || rc == MOSAIC_E_NOSPACE);
 }
 
+/* Small syncs: the pages ahead are written as zeros while the writer comes nearer. */
+static void what_is_written_stands_where_zeros_were_prepared(void **state)
+{
+	enum { N = 400, BYTES = 6000 };
+	struct store_kit k;
+	start(&k, state);
+	kit_option(&k, "segment", "1048576");
+	kit_open_at(&k, 0);
+	for (uint64_t i = 1; i <= N; i++) {
+		kit_append(&k, k.log, BYTES);
+		if (i % 2 == 0)
+			assert_int_equal(kit_sync(&k, k.log, kit_info(&k, k.log).end), 0);
+	}
+	uint64_t end = kit_info(&k, k.log).end;
+	kit_check(&k, k.log, 0, end);
+	assert_int_equal(kit_close(&k), 0);
+	assert_int_equal(kit_open(&k), 0);
+	assert_int_equal(kit_truncate(&k, k.log, end), 0);
+	kit_check(&k, k.log, 0, end);
+	stop(&k);
+}
+
 static void store_04_after_a_failed_sync_nothing_is_durable(void **state)
 {
 	struct store_kit k;
@@ -424,6 +446,36 @@ static void store_04_a_failed_write_of_a_queue_is_final(void **state)
 	assert_true(kit_sync_queues(&k) < 0);
 	assert_int_equal(k.h.n_failed, 1);
 	assert_true(kit_close(&k) < 0);
+	stop(&k);
+}
+
+static void store_04_a_cut_of_a_queue_that_may_come_back_is_final(void **state)
+{
+	struct store_kit k;
+	start(&k, state);
+	kit_open_at(&k, 0);
+	struct mosaic_stream *q = kit_queue(&k, "T", 0);
+	kit_append(&k, q, 60);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	fault_set(&faults.fsync, EIO); /* of the folder: a deleted file may still have its name */
+	assert_true(kit_truncate(&k, q, 20) < 0);
+	fault_set(&faults.fsync, 0);
+	assert_int_equal(k.h.n_failed, 1);
+	assert_true(kit_close(&k) < 0);
+	stop(&k);
+}
+
+static void a_stop_whose_folders_cannot_be_synced_is_not_clean(void **state)
+{
+	struct store_kit k;
+	start(&k, state);
+	kit_open_at(&k, 0);
+	kit_append(&k, k.log, 100);
+	assert_int_equal(kit_sync(&k, k.log, 100), 0);
+	fault_set(&faults.fsync, EIO);
+	assert_true(kit_close(&k) < 0);
+	fault_set(&faults.fsync, 0);
+	assert_true(size_of(&k, "abort") > 0);
 	stop(&k);
 }
 
@@ -532,9 +584,12 @@ static const struct CMUnitTest rules[] = {
 	TEST(the_end_of_a_queue_is_found_behind_gaps),
 	TEST(a_full_disk_is_met_before_bytes_are_lent),
 	TEST(a_full_tmpfs_ends_in_no_signal),
+	TEST(what_is_written_stands_where_zeros_were_prepared),
 	TEST(store_04_after_a_failed_sync_nothing_is_durable),
 	TEST(store_04_every_waiting_sync_fails),
 	TEST(store_04_a_failed_write_of_a_queue_is_final),
+	TEST(store_04_a_cut_of_a_queue_that_may_come_back_is_final),
+	TEST(a_stop_whose_folders_cannot_be_synced_is_not_clean),
 	TEST(a_queue_waits_for_room_on_a_full_disk),
 	TEST(a_queue_is_dropped_while_it_is_written),
 	TEST(store_09_a_failed_save_keeps_the_old_document),
