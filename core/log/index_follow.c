@@ -293,6 +293,8 @@ static int load_slots(struct index *ix)
 	return rc;
 }
 
+/* Apache's broker may have begun the file anew before it crashed too: then chains need not be
+ * broken, but offsets go back where its entries end. */
 static bool take_entries(struct index *ix, const uint8_t *bytes, uint32_t n)
 {
 	struct index_file *file = ix->tail;
@@ -301,8 +303,10 @@ static bool take_entries(struct index *ix, const uint8_t *bytes, uint32_t n)
 		index_entry_decode(bytes, &entry);
 		uint32_t slot = entry.hash % ix->shape.slots;
 		uint8_t *at = file->slots + (size_t)slot * INDEX_SLOT_BYTES;
-		if (get_be32(at) != entry.prev || (int32_t)entry.hash < 0 || entry.seconds < 0)
+		if (get_be32(at) != entry.prev || (int32_t)entry.hash < 0 || entry.seconds < 0 ||
+		    entry.phys_offset < ix->step_phys)
 			return false;
+		ix->step_phys = entry.phys_offset;
 		file->header.n_slots += entry.prev == 0;
 		put_be32(at, ix->step_at + 1 + i);
 		file->dirty[slot / SLOT_PAGE / 64] |= UINT64_C(1) << (slot / SLOT_PAGE % 64);
@@ -316,12 +320,16 @@ static int load_entries(struct index *ix)
 	uint32_t left = file->header.count - 1 - ix->step_at, len;
 	uint32_t n = left < ENTRIES_AT_ONCE ? left : ENTRIES_AT_ONCE;
 	const uint8_t *bytes;
-	if (ix->step_at == 0)
+	if (ix->step_at == 0) {
 		file->header.n_slots = 0;
+		ix->step_phys = (uint64_t)file->header.begin_phys;
+	}
 	int rc = cursor_get(&ix->cursor, file->stream,
 			    index_entry_at(&ix->shape, ix->step_at + 1), n * INDEX_ENTRY_BYTES,
 			    n * INDEX_ENTRY_BYTES, &bytes, &len);
 	if (rc == 0 && (len < n * INDEX_ENTRY_BYTES || !take_entries(ix, bytes, n)))
+		rc = MOSAIC_E_CORRUPT;
+	if (rc == 0 && n == left && ix->step_phys != (uint64_t)file->header.end_phys)
 		rc = MOSAIC_E_CORRUPT;
 	if (rc == 0)
 		ix->step_at += n;

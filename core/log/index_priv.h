@@ -93,6 +93,7 @@ struct index {
 	void (*step)(struct index *index);
 	uint32_t step_at;
 	bool is_rebuilt; /* slots are made from entries, not read */
+	uint64_t step_phys; /* the entries' offsets only grow */
 };
 
 /* index.c */
