@@ -158,9 +158,11 @@ static int32_t former_load(struct mosaic_store *store, struct mosaic_doc *doc)
 	doc->req.status = MOSAIC_E_NOTFOUND;
 	for (int id = 0; id < DOC_COUNT; id++) {
 		size_t len = strlen(names[id]);
+		if (strncmp(doc->name, names[id], len) != 0)
+			continue;
 		bool is_backup = strcmp(doc->name + len, ".bak") == 0;
 		const char *text = is_backup ? former_backup[id] : former[id];
-		if (strncmp(doc->name, names[id], len) != 0 || !text)
+		if (!text)
 			continue;
 		doc->req.status = 0;
 		doc->content = (const uint8_t *)text;
