@@ -10,8 +10,8 @@
 #define BODY_MAX ((size_t)256 << 20)
 
 const char show_format_help[] =
-	"  --format FORMAT       %t topic %b body %B bytes of it %k keys %g tag %q queue %o offset\n"
-	"                        %i id %s stored (local time) %S (ms since 1970) %n broker, \\n \\t\n";
+	"  --format FORMAT       %t topic %b body %B its bytes %k keys %g tag %q queue %o offset\n"
+	"                        %i id %s stored (local) %S (ms since 1970) %n broker, \\n \\t\n";
 
 const char *show_check(const char *format)
 {

@@ -1,6 +1,8 @@
 #include "chain.h"
 
 #include "calls.h"
+#include "fibers.h"
+#include "uring.h"
 
 #include <fcntl.h>
 #include <ftw.h>
@@ -169,6 +171,8 @@ static bool generation(struct life *l, char *dir)
 {
 	struct chain *chain = l->chain;
 	l->n_points = 0;
+	fibers_forget(); /* of the chain before, when it was not well */
+	uring_forget();
 	disk_attach(dir, world_draw(&l->world, UINT64_MAX), chain->is_loose);
 	for (int i = 0; i < CALLS; i++)
 		if (chain->lies[i])

@@ -99,6 +99,15 @@ bool fiber_is_current(void)
 	return current != NULL;
 }
 
+void fibers_forget(void)
+{
+	for (int i = 0; i < FIBERS; i++) {
+		if (fibers[i].state != FREE)
+			__real_munmap(fibers[i].stack, STACK_BYTES);
+		fibers[i] = (struct fiber){ 0 };
+	}
+}
+
 /* ---- wrapped ---- */
 
 #define WRAP(type, name, ...)                                                                      \

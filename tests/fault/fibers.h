@@ -17,5 +17,7 @@ uint32_t fibers_ready(void);
 /* In a fiber: lets others run. Elsewhere nothing. */
 void fiber_yield(void);
 bool fiber_is_current(void);
+/* Those of a world that was left in the middle, because it was found wrong, never go on. */
+void fibers_forget(void);
 
 #endif

@@ -40,6 +40,12 @@ static struct kernel *kernel_of(const struct io_uring *ring)
 	abort();
 }
 
+void uring_forget(void)
+{
+	for (int i = 0; i < RINGS; i++)
+		kernels[i] = (struct kernel){ 0 };
+}
+
 static void complete(struct kernel *k, const struct io_uring_sqe *sqe, int32_t res)
 {
 	struct io_uring_cq *cq = &k->ring->cq;

@@ -12,5 +12,7 @@
 uint32_t uring_ready(void); /* requests that can be done now */
 /* Does one of them, chosen by `draw`; false: there is none. */
 bool uring_step(uint64_t draw);
+/* Rings of a world that was left in the middle. */
+void uring_forget(void);
 
 #endif
