@@ -48,14 +48,25 @@ void bench_add(struct bench *b, uint64_t due_ns, uint64_t bytes, bool failed)
 {
 	uint64_t now = bench_now_ns();
 
-	if ((due_ns != 0 ? due_ns : now) < b->measure_ns)
-		return;
-	if (due_ns != 0)
-		hist_add(&b->latency, now > due_ns ? now - due_ns : 0);
-	atomic_fetch_add(&b->done, 1);
-	atomic_fetch_add(&b->bytes, bytes);
-	if (failed)
-		atomic_fetch_add(&b->failed, 1);
+	pthread_mutex_lock(&b->lock);
+	if ((due_ns != 0 ? due_ns : now) >= b->measure_ns) {
+		if (due_ns != 0)
+			hist_add(&b->latency, now > due_ns ? now - due_ns : 0);
+		b->done++;
+		b->bytes += bytes;
+		b->failed += failed;
+	}
+	pthread_mutex_unlock(&b->lock);
+}
+
+void bench_begin(struct bench *b, uint64_t warmup_ns)
+{
+	pthread_mutex_lock(&b->lock);
+	b->begin_ns = bench_now_ns();
+	b->measure_ns = b->begin_ns + warmup_ns;
+	hist_reset(&b->latency);
+	b->done = b->failed = b->bytes = 0;
+	pthread_mutex_unlock(&b->lock);
 }
 
 void bench_progress(struct bench *b, uint64_t *next_ns)
@@ -69,10 +80,11 @@ void bench_progress(struct bench *b, uint64_t *next_ns)
 		return;
 	int64_t left = (int64_t)((b->measure_ns - b->begin_ns) / SECOND) + b->seconds -
 		       (int64_t)((now - b->begin_ns) / SECOND);
+	pthread_mutex_lock(&b->lock);
 	fprintf(stderr, "\r%s  %3lld s left  %llu messages, %llu failed ",
 		now < b->measure_ns ? "warm-up  " : "measuring", (long long)left,
-		(unsigned long long)atomic_load(&b->done),
-		(unsigned long long)atomic_load(&b->failed));
+		(unsigned long long)b->done, (unsigned long long)b->failed);
+	pthread_mutex_unlock(&b->lock);
 	if (left <= 1)
 		fputs("\r\033[K", stderr);
 }
@@ -84,11 +96,10 @@ static double us(uint64_t ns)
 
 static void show_json(const struct bench *b, const char *what, double seconds)
 {
-	uint64_t done = atomic_load(&b->done);
-	json_t *all = json_pack("{ss sI sI sf sf}", "what", what, "messages", (json_int_t)done,
-				"failed", (json_int_t)atomic_load(&b->failed), "messages_per_s",
-				(double)done / seconds, "mb_per_s",
-				(double)atomic_load(&b->bytes) / 1e6 / seconds);
+	json_t *all = json_pack("{ss sI sI sf sf}", "what", what, "messages", (json_int_t)b->done,
+				"failed", (json_int_t)b->failed, "messages_per_s",
+				(double)b->done / seconds, "mb_per_s",
+				(double)b->bytes / 1e6 / seconds);
 	if (b->latency.count > 0)
 		json_object_set_new(all, "latency_us",
 				    json_pack("{sf sf sf sf sf}", "p50",
@@ -104,17 +115,16 @@ static void show_json(const struct bench *b, const char *what, double seconds)
 
 void bench_show(const struct bench *b, const char *what, uint64_t took_ns)
 {
-	uint64_t done = atomic_load(&b->done), failed = atomic_load(&b->failed);
 	double seconds = (double)took_ns / (double)SECOND;
 
 	if (b->as_json) {
 		show_json(b, what, seconds);
 		return;
 	}
-	printf("%-9s %llu messages, %llu failed\n", what, (unsigned long long)(done - failed),
-	       (unsigned long long)failed);
-	printf("rate      %.0f messages/s, %.1f MB/s\n", (double)done / seconds,
-	       (double)atomic_load(&b->bytes) / 1e6 / seconds);
+	printf("%-9s %llu messages, %llu failed\n", what, (unsigned long long)(b->done - b->failed),
+	       (unsigned long long)b->failed);
+	printf("rate      %.0f messages/s, %.1f MB/s\n", (double)b->done / seconds,
+	       (double)b->bytes / 1e6 / seconds);
 	if (b->latency.count > 0)
 		printf("latency   p50 %.0f us, p90 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f "
 		       "us\n",
@@ -218,8 +228,7 @@ static int bench_run(struct bench *b, bench_kind kind)
 		snprintf(b->error, sizeof(b->error), "%s", err.text);
 		return rc;
 	}
-	b->begin_ns = bench_now_ns();
-	b->measure_ns = b->begin_ns + (uint64_t)b->warmup * SECOND;
+	bench_begin(b, (uint64_t)b->warmup * SECOND);
 	return kind(b);
 }
 
@@ -228,6 +237,7 @@ int cmd_bench(int argc, char **argv)
 	struct bench *b = mem_alloc(sizeof(*b)); /* the histogram is large for a stack */
 	bench_kind kind = NULL;
 
+	pthread_mutex_init(&b->lock, NULL);
 	b->namesrv = "127.0.0.1:9876";
 	b->group = "mosaic-bench";
 	b->size = 1024;
@@ -238,10 +248,11 @@ int cmd_bench(int argc, char **argv)
 	if (rc < 0) {
 		rc = bench_run(b, kind);
 		mosaic_client_destroy(&b->client);
-		rc = rc == 0 && atomic_load(&b->failed) == 0 ? 0 : 1;
+		rc = rc == 0 && b->failed == 0 ? 0 : 1;
 		if (rc != 0)
 			fprintf(stderr, "%s: %s\n", argv[0], b->error);
 	}
+	pthread_mutex_destroy(&b->lock);
 	free(b);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/hist.h"
 #include <mosaic/producer.h>
 #include <mosaic/consumer.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,10 +20,12 @@ struct bench {
 	struct mosaic_client *client;
 	uint64_t run;                  /* tells the messages of this run */
 	uint64_t begin_ns, measure_ns; /* when it began, when warm-up ended */
-	struct hist latency;           /* one thread adds */
-	atomic_uint_fast64_t done, failed; /* after warm-up; done includes failed */
-	atomic_uint_fast64_t bytes;
-	char error[512]; /* of the first that failed */
+	pthread_mutex_t lock; /* guards what follows up to the blank line, and measure_ns */
+	struct hist latency;
+	uint64_t done, failed; /* after warm-up; done includes failed */
+	uint64_t bytes;
+
+	char error[512]; /* of the first that failed; by the client's thread until it stops */
 };
 
 uint64_t bench_now_ns(void);
@@ -30,6 +33,8 @@ void bench_sleep_until(uint64_t ns);
 /* One answer or message: latency since due_ns, counted when the warm-up is over by then.
  * due_ns 0: without a latency. */
 void bench_add(struct bench *b, uint64_t due_ns, uint64_t bytes, bool failed);
+/* Counts from here on: what came before is forgotten. */
+void bench_begin(struct bench *b, uint64_t warmup_ns);
 /* A line on a terminal once a second, until seconds have passed. Returns at once when it is not
  * time for a line. */
 void bench_progress(struct bench *b, uint64_t *next_ns);

@@ -104,16 +104,14 @@ int bench_consume(struct bench *b)
 static int first_message(struct bench *b, struct receiver *r)
 {
 	int64_t rate = b->rate, seconds = b->seconds;
-	uint64_t measure_ns = b->measure_ns, sent;
-	int rc;
+	uint64_t sent;
 
 	b->rate = 1;
 	b->seconds = 1;
-	b->measure_ns = b->begin_ns;
-	rc = bench_send(b, &sent, false);
+	bench_begin(b, 0);
+	int rc = bench_send(b, &sent, false);
 	b->rate = rate;
 	b->seconds = seconds;
-	b->measure_ns = measure_ns;
 	if (rc == 0 && !wait_seen(r, sent)) {
 		snprintf(b->error, sizeof(b->error), "no message came back within 30 s");
 		rc = MOSAIC_E_TIMEOUT;
@@ -131,11 +129,7 @@ int bench_e2e(struct bench *b)
 		rc = first_message(b, &r);
 	if (rc == 0) {
 		uint64_t before = atomic_load(&r.seen);
-		b->begin_ns = bench_now_ns();
-		b->measure_ns = b->begin_ns + warmup_ns;
-		hist_reset(&b->latency); /* nothing is under way */
-		atomic_store(&b->done, 0);
-		atomic_store(&b->bytes, 0);
+		bench_begin(b, warmup_ns); /* nothing is under way */
 		rc = bench_send(b, &sent, false);
 		if (rc == 0 && !wait_seen(&r, before + sent)) {
 			snprintf(b->error, sizeof(b->error), "%llu of %llu messages came back",
