@@ -44,6 +44,9 @@ struct rig {
 	bool locks[QUEUES];
 	int64_t stored[QUEUES]; /* -1: none */
 	int32_t commit_code;
+	bool is_holding; /* commits wait until rig_release() */
+	int32_t held[QUEUES]; /* opaques */
+	uint32_t n_held;
 	/* what was seen */
 	struct pull_seen pulls[QUEUES];
 	int64_t committed[QUEUES];
@@ -188,7 +191,10 @@ static inline void serve_broker(struct rig *r, struct mosaic_conn *conn,
 		r->n_commits++;
 		if (r->commit_code == 0)
 			(void)header_i64(&f->header, "commitOffset", &r->committed[queue_of(f)]);
-		fake_conn_respond(conn, opaque, r->commit_code, NO_BODY, NULL);
+		if (r->is_holding)
+			r->held[r->n_held++ % QUEUES] = opaque;
+		else
+			fake_conn_respond(conn, opaque, r->commit_code, NO_BODY, NULL);
 		return;
 	default:
 		serve_offset(r, conn, f);
@@ -233,6 +239,16 @@ static inline void rig_advance(struct rig *r, uint32_t ms)
 		fake_host_advance_ms(&r->host, 100);
 		rig_serve(r);
 	}
+}
+
+/* Answers the commits that were held. */
+static inline void rig_release(struct rig *r)
+{
+	r->is_holding = false;
+	for (uint32_t i = 0; i < r->n_held; i++)
+		fake_conn_respond(r->conns[0], r->held[i], r->commit_code, NO_BODY, NULL);
+	r->n_held = 0;
+	rig_serve(r);
 }
 
 /* Answers the pull of a queue with n messages of `size` bytes. */
@@ -293,6 +309,15 @@ static inline void rig_consume(struct rig *r, int32_t id, uint32_t n)
 	}
 	share_settled(s);
 	rig_serve(r);
+}
+
+/* One message of each of the first n queues. */
+static inline void rig_consume_one_each(struct rig *r, int32_t n)
+{
+	for (int32_t i = 0; i < n; i++) {
+		rig_messages(r, i, 1, 8);
+		rig_consume(r, i, 1);
+	}
 }
 
 /* ---- begin and end ---- */

@@ -274,6 +274,67 @@ static void offsets_are_committed_in_order_and_only_when_new(void **state)
 	assert_int_equal(r.committed[0], 4);
 }
 
+/* Apache's broker keeps one of several first commits of a group and topic that meet. */
+static void the_first_commit_goes_alone(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, &plain);
+	rig_start(&r);
+	rig_consume_one_each(&r, 3);
+	r.is_holding = true;
+	rig_stop(&r);
+	assert_int_equal(r.n_commits, 1);
+	assert_false(r.is_drained);
+	rig_release(&r);
+	assert_int_equal(r.n_commits, 4);
+	assert_int_equal(r.committed[0], 1);
+	assert_int_equal(r.committed[1], 11);
+	assert_int_equal(r.committed[2], 21);
+	assert_true(r.is_drained);
+	rig_close(&r);
+}
+
+static void a_first_commit_that_failed_lets_the_others_go(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, &plain);
+	rig_start(&r);
+	r.commit_code = RES_SYSTEM_ERROR;
+	r.is_holding = true;
+	rig_consume_one_each(&r, 2);
+	rig_advance(&r, 5100);
+	assert_int_equal(r.n_commits, 1);
+	rig_release(&r);
+	assert_int_equal(r.n_commits, 2);
+	r.is_holding = true; /* nothing is there yet: one is the first again */
+	rig_advance(&r, 5100);
+	assert_int_equal(r.n_commits, 3);
+	r.commit_code = 0;
+	rig_release(&r);
+	assert_int_equal(r.n_commits, 4);
+	rig_close(&r);
+}
+
+static void what_others_may_have_wiped_out_is_told_again(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, &plain);
+	rig_start(&r);
+	rig_consume_one_each(&r, 1);
+	rig_advance(&r, 25000);
+	assert_int_equal(r.n_commits, 1);
+	memset(r.committed, 0, sizeof(r.committed));
+	rig_advance(&r, 10000);
+	assert_int_equal(r.n_commits, 1 + QUEUES);
+	assert_int_equal(r.committed[0], 1);
+	memset(r.committed, 0, sizeof(r.committed));
+	rig_close(&r); /* and at the end */
+	assert_int_equal(r.committed[0], 1);
+}
+
 static void an_admin_moves_a_queue(void **state)
 {
 	struct rig r;
@@ -418,6 +479,9 @@ int main(void)
 		cmocka_unit_test(a_slave_is_read_while_the_master_is_gone),
 		cmocka_unit_test(a_refused_pull_is_tried_again_later),
 		cmocka_unit_test(offsets_are_committed_in_order_and_only_when_new),
+		cmocka_unit_test(the_first_commit_goes_alone),
+		cmocka_unit_test(a_first_commit_that_failed_lets_the_others_go),
+		cmocka_unit_test(what_others_may_have_wiped_out_is_told_again),
 		cmocka_unit_test(an_admin_moves_a_queue),
 		cmocka_unit_test(an_admin_sees_the_state_of_a_consumer),
 		cmocka_unit_test(an_orderly_queue_begins_when_it_is_locked),

@@ -215,7 +215,7 @@ static void commit_one(struct committing *x, struct member_ask *a)
 	a->data = x;
 	a->done = one_is_committed;
 	x->n_left++;
-	member_ask_send(a);
+	offsets_send(a);
 }
 
 static int commit_given(struct committing *x)

@@ -95,6 +95,7 @@ void member_free(struct member *m)
 		topic_free(e->value);
 	map_free(&m->topics);
 	map_free(&m->shares);
+	offsets_forget(m);
 	free(m->assigned);
 	offset_file_close(&m->file);
 	balancer_free(&m->balance);
@@ -186,7 +187,7 @@ int member_start(struct member *m, struct mosaic_error *error)
 				       "another one a client of its own",
 				       m->config.group);
 	m->is_running = true;
-	m->started_ns = host_now_ns(host);
+	m->started_ns = m->retold_ns = host_now_ns(host);
 	consumer_group_join(m->engine, &m->heartbeat);
 	route_watch_start(m->engine, &m->watch);
 	host->timer_start(host, &m->commit, m->config.commit_ns);
@@ -244,6 +245,8 @@ static void member_asked(struct ask *ask)
 		a->done(a);
 	if (a->then != NULL)
 		member_ask_send(a->then);
+	if (a->opening != NULL)
+		offsets_opened(a);
 	buf_free(&a->body);
 	free(a->key);
 	free(a);

@@ -1,7 +1,26 @@
-/* Offsets of shares go to the broker (clustering) or into the file (broadcasting). */
+/*
+ * Offsets of shares go to the broker (clustering) or into the file (broadcasting).
+ *
+ * Apache's broker makes the table of a topic and group without a lock: of several first commits
+ * that meet in its threads it keeps one and answers success to all of them (5.3.3,
+ * ConsumerOffsetManager.commitOffset). So the first of ours goes alone and the others wait for its
+ * answer; and for what the first commits of other members have wiped out, everything is told again
+ * every RETELL_NS, when somebody asks for a commit, and when a share ends.
+ */
+#include "base/mem.h"
 #include "consumer/member.h"
 #include "consumer/offset_file.h"
 #include "wire/codes.h"
+#include <stdlib.h>
+#include <string.h>
+
+#define RETELL_NS (30 * SECOND_NS)
+
+/* First commits of a topic to a broker. */
+struct opening {
+	struct list waiting; /* struct member_ask, until the first is answered */
+	bool is_open;
+};
 
 static void fill(struct ask *ask, struct header_writer *w)
 {
@@ -53,7 +72,7 @@ struct member_ask *offsets_make(struct share *s)
 {
 	struct member *m = s->member;
 
-	if (s->queue.commit < 0 || s->queue.commit == s->told)
+	if (s->queue.commit < 0)
 		return NULL;
 	s->told = s->queue.commit;
 	if (m->file != NULL) {
@@ -63,12 +82,60 @@ struct member_ask *offsets_make(struct share *s)
 	return offsets_make_one(m, s->broker, s->key, s->told);
 }
 
+static struct mosaic_slice place_of(const struct member_ask *a)
+{
+	return slice(a->key, (size_t)(strrchr(a->key, '@') - a->key));
+}
+
+void offsets_send(struct member_ask *a)
+{
+	struct member *m = a->member;
+	struct opening *o = map_get(&m->openings, place_of(a));
+
+	if (o != NULL && !o->is_open) {
+		list_add_tail(&o->waiting, &a->link);
+		return;
+	}
+	if (o == NULL) {
+		o = mem_alloc(sizeof(*o));
+		list_init(&o->waiting);
+		map_put(&m->openings, place_of(a), o);
+		a->opening = o;
+	}
+	member_ask_send(a);
+}
+
+void offsets_opened(struct member_ask *a)
+{
+	struct opening *o = a->opening;
+
+	o->is_open = true;
+	while (!list_empty(&o->waiting)) {
+		struct member_ask *next = LIST_ENTRY(o->waiting.next, struct member_ask, link);
+		list_remove(&next->link);
+		member_ask_send(next);
+	}
+	if (a->ask.status != 0 || a->ask.response->code != RES_SUCCESS) {
+		map_remove(&a->member->openings, place_of(a)); /* the next is a first one again */
+		free(o);
+	}
+}
+
+void offsets_forget(struct member *m)
+{
+	struct map_entry *e;
+
+	for (uint32_t pos = 0; (e = map_next(&m->openings, &pos)) != NULL;)
+		free(e->value);
+	map_free(&m->openings);
+}
+
 void offsets_commit(struct share *s)
 {
-	struct member_ask *a = offsets_make(s);
+	struct member_ask *a = s->queue.commit != s->told ? offsets_make(s) : NULL;
 
 	if (a != NULL)
-		member_ask_send(a);
+		offsets_send(a);
 }
 
 void offsets_put(struct member *m, const char *key, int64_t offset)
@@ -91,10 +158,18 @@ int offsets_save(struct member *m)
 void offsets_tick(struct mosaic_timer *timer)
 {
 	struct member *m = timer->data;
+	uint64_t now = host_now_ns(m->engine->host);
+	bool is_again = now - m->retold_ns >= RETELL_NS;
 	struct map_entry *e;
 
-	for (uint32_t pos = 0; !m->config.is_manual && (e = map_next(&m->shares, &pos)) != NULL;)
-		offsets_commit(e->value);
+	if (is_again)
+		m->retold_ns = now;
+	for (uint32_t pos = 0; !m->config.is_manual && (e = map_next(&m->shares, &pos)) != NULL;) {
+		struct share *s = e->value;
+		if (is_again)
+			s->told = -1;
+		offsets_commit(s);
+	}
 	(void)offsets_save(m); /* what fails is tried again with the next tick */
 	m->engine->host->timer_start(m->engine->host, &m->commit, m->config.commit_ns);
 }

@@ -91,7 +91,7 @@ static void give_back(struct share *s, bool is_committing)
 
 	if (commit != NULL) {
 		commit->then = unlock;
-		member_ask_send(commit);
+		offsets_send(commit);
 	} else if (unlock != NULL) {
 		member_ask_send(unlock);
 	}
