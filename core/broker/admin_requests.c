@@ -134,6 +134,7 @@ static void put_life(const struct broker *b, struct json_writer *w, int64_t earl
 	}
 	put_number(w, "mosaicSegmentsDeleted", (int64_t)b->log->retention.stats.segments);
 	put_number(w, "mosaicBytesDeleted", (int64_t)b->log->retention.stats.bytes);
+	put_number(w, "mosaicMessagesDamaged", (int64_t)b->log->stats.damaged);
 }
 
 static void answer_runtime_info(struct broker *b, const struct ticket *to, int64_t earliest_ms)

@@ -3,8 +3,10 @@
  *
  *   pull_on_message   fields of the header
  *   pull_check        broker, group, topic, queue, subscription
- *   pull_collect      units of the queue that match -> runs of bytes of the commit log
- *   pull_pin          the runs are lent by the store
+ *   pull_collect      units of the queue that match: records
+ *   pull_pin          runs of records that follow each other are lent by the store
+ *   pull_prove        records that may have come from a disk are compared with their units and
+ *                     checksums (log/damage.h); what does not fit is left out
  *   pull_answer       header, then the lent bytes, without a copy when they are large
  *
  * Failure modes: a refused check answers with RocketMQ's code and remark; cold data keeps the
@@ -18,6 +20,7 @@
 #include "broker/offsets.h"
 #include "broker/stats.h"
 #include "broker/topics.h"
+#include "log/damage.h"
 #include "wire/codes.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -57,9 +60,9 @@ enum forbidden_type {
 	FORBIDDEN_SUBSCRIPTION = 5
 };
 
-struct pull_range {
-	uint64_t at;
-	uint32_t len;
+struct pull_record {
+	struct queue_unit unit;
+	int64_t index;
 };
 
 struct pull {
@@ -80,8 +83,8 @@ struct pull {
 	int32_t code;
 	const char *remark;
 	int64_t next;
-	uint32_t n_messages, bytes, n_ranges;
-	struct pull_range ranges[PULL_COUNT_MAX];
+	uint32_t n_records, bytes;
+	struct pull_record records[PULL_COUNT_MAX];
 };
 
 /*
@@ -289,10 +292,10 @@ static bool pull_is_hot(const struct pull *p, uint64_t phys)
 /* MessageStore.isTheBatchFull of 5.3.3 */
 static bool pull_is_full(const struct pull *p, uint32_t size, bool hot)
 {
-	if (p->n_messages == 0)
+	if (p->n_records == 0)
 		return false;
 	uint64_t total = (uint64_t)p->bytes + size;
-	uint32_t count = p->n_messages;
+	uint32_t count = p->n_records;
 	if ((int64_t)count >= p->max_count || count >= PULL_COUNT_MAX ||
 	    total > (uint64_t)p->max_bytes)
 		return true;
@@ -302,13 +305,13 @@ static bool pull_is_full(const struct pull *p, uint32_t size, bool hot)
 
 static void pull_take(struct pull *p, const struct queue_unit *unit)
 {
-	struct pull_range *last = p->n_ranges ? &p->ranges[p->n_ranges - 1] : NULL;
-	if (last != NULL && last->at + last->len == unit->phys_offset)
-		last->len += unit->size;
-	else
-		p->ranges[p->n_ranges++] = (struct pull_range){ unit->phys_offset, unit->size };
+	p->records[p->n_records++] = (struct pull_record){ *unit, p->next };
 	p->bytes += unit->size;
-	p->n_messages++;
+}
+
+static void pull_damaged(const struct pull *p, int64_t index, const struct queue_unit *unit)
+{
+	log_damaged(p->b->log, p->topic, p->queue_id, index, unit->phys_offset);
 }
 
 /* Walks the units of one lent piece. False: the answer is full, or the visible part has ended. */
@@ -319,9 +322,12 @@ static bool pull_walk(struct pull *p, const struct mosaic_read *read)
 		if (p->next >= p->queue->visible)
 			return false;
 		queue_unit_decode(read->ptr + at, &unit);
-		if (unit.size == 0 || unit.size >= QUEUE_FILLER_SIZE ||
-		    unit.phys_offset < p->b->log->begin) {
+		if (unit_is_nothing(&unit) || unit.phys_offset < p->b->log->begin) {
 			p->next++; /* a gap, or its record is gone */
+			continue;
+		}
+		if (!unit_fits(p->b->log, &unit)) {
+			pull_damaged(p, p->next++, &unit);
 			continue;
 		}
 		if (pull_is_full(p, unit.size, pull_is_hot(p, unit.phys_offset)))
@@ -412,12 +418,17 @@ static void pull_warmed(struct mosaic_req *req)
 	kept_request_free(kept);
 }
 
-/* A read pends: the request is kept until pull_warmed. The pieces lent so far go back. */
-static void pull_wait_warm(struct pull *p, struct pull_work *w, struct queue *queue)
+static void pull_unpin(struct pull *p, struct pull_work *w)
 {
 	for (uint32_t i = 0; i < w->n_parts; i++)
 		log_unpin(p->b->log, &w->parts[i].read);
 	w->n_parts = 0;
+}
+
+/* A read pends: the request is kept until pull_warmed. The pieces lent so far go back. */
+static void pull_wait_warm(struct pull *p, struct pull_work *w, struct queue *queue)
+{
+	pull_unpin(p, w);
 	w->cold_queue = queue;
 	w->may_hold = p->may_hold;
 	w->tries = p->tries + 1;
@@ -457,33 +468,121 @@ static int pull_collect(struct pull *p, struct pull_work *w)
 		more = pull_walk(p, &w->units);
 		queue_unpin(p->queue, &w->units);
 	}
-	if (p->n_messages > 0)
+	if (p->n_records > 0)
 		pull_status(p, RES_SUCCESS, "FOUND", p->next);
 	else
 		pull_status(p, RES_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", p->next);
 	return 0;
 }
 
-/* Has the store lend the bytes of all ranges. 0, MOSAIC_PENDING (the work is taken) or an error. */
-static int pull_pin(struct pull *p, struct pull_work *w)
+/* Has the store lend [at, end). 0, MOSAIC_PENDING (the work is taken) or an error. */
+static int pull_pin_run(struct pull *p, struct pull_work *w, uint64_t at, uint64_t end)
 {
-	for (uint32_t i = 0; i < p->n_ranges; i++) {
-		uint64_t at = p->ranges[i].at, end = at + p->ranges[i].len;
-		while (at < end) {
-			if (w->n_parts == PULL_PARTS)
-				return MOSAIC_E_LIMIT;
-			struct mosaic_read *read = &w->parts[w->n_parts].read;
-			read_init(read, w);
-			int rc = log_read(p->b->log, at, (uint32_t)(end - at), read);
-			if (rc == MOSAIC_PENDING)
-				pull_wait_warm(p, w, NULL);
-			if (rc != 0)
-				return rc;
-			at += read->len;
-			w->n_parts++;
-		}
+	while (at < end) {
+		if (w->n_parts == PULL_PARTS)
+			return MOSAIC_E_LIMIT;
+		struct mosaic_read *read = &w->parts[w->n_parts].read;
+		read_init(read, w);
+		int rc = log_read(p->b->log, at, (uint32_t)(end - at), read);
+		if (rc == MOSAIC_PENDING)
+			pull_wait_warm(p, w, NULL);
+		if (rc != 0)
+			return rc;
+		at += read->len;
+		w->n_parts++;
 	}
 	return 0;
+}
+
+/* All records: those that lie behind each other are one run. */
+static int pull_pin(struct pull *p, struct pull_work *w)
+{
+	for (uint32_t i = 0; i < p->n_records;) {
+		uint64_t at = p->records[i].unit.phys_offset, end = at;
+		for (; i < p->n_records && p->records[i].unit.phys_offset == end; i++)
+			end += p->records[i].unit.size;
+		int rc = pull_pin_run(p, w, at, end);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* -- proving ----------------------------------------------------------------------------------- */
+
+/* Where the walk over the lent pieces is: they are the records, one behind the other. */
+struct pull_place {
+	uint32_t part, at;
+};
+
+/* The next len bytes of the pieces; *copy is theirs when they lie in several. */
+static const uint8_t *pull_bytes(const struct pull_work *w, struct pull_place *place, uint32_t len,
+				 uint8_t **copy)
+{
+	const struct mosaic_read *read = &w->parts[place->part].read;
+	*copy = NULL;
+	if (len < read->len - place->at) {
+		place->at += len;
+		return read->ptr + place->at - len;
+	}
+	if (len > read->len - place->at)
+		*copy = mem_alloc(len);
+	const uint8_t *bytes = read->ptr + place->at;
+	for (uint32_t got = 0; got < len;) {
+		read = &w->parts[place->part].read;
+		uint32_t here = read->len - place->at;
+		uint32_t n = len - got < here ? len - got : here;
+		if (*copy)
+			memcpy(*copy + got, read->ptr + place->at, n);
+		got += n;
+		place->at += n;
+		if (place->at == read->len)
+			*place = (struct pull_place){ .part = place->part + 1 };
+	}
+	return *copy ? *copy : bytes;
+}
+
+/* Takes out the records that do not fit. Whether there was one: what was lent has gaps then. */
+static bool pull_prove(struct pull *p, const struct pull_work *w)
+{
+	struct pull_place place = { 0 };
+	uint32_t n = p->n_records;
+	p->n_records = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct pull_record r = p->records[i];
+		uint8_t *copy;
+		const uint8_t *bytes = pull_bytes(w, &place, r.unit.size, &copy);
+		bool fits = log_is_proven(p->b->log, r.unit.phys_offset) ||
+			    record_fits(p->queue, r.index, &r.unit, bytes);
+		free(copy);
+		if (fits) {
+			p->records[p->n_records++] = r;
+			continue;
+		}
+		p->bytes -= r.unit.size;
+		pull_damaged(p, r.index, &r.unit);
+	}
+	return p->n_records < n;
+}
+
+static bool pull_needs_proof(const struct pull *p)
+{
+	for (uint32_t i = 0; i < p->n_records; i++)
+		if (!log_is_proven(p->b->log, p->records[i].unit.phys_offset))
+			return true;
+	return false;
+}
+
+/* The bytes of the records, without those that are damaged. As pull_pin. */
+static int pull_fetch(struct pull *p, struct pull_work *w)
+{
+	int rc = pull_pin(p, w);
+	if (rc != 0 || !pull_needs_proof(p) || !pull_prove(p, w))
+		return rc;
+	pull_unpin(p, w);
+	if (p->n_records == 0)
+		pull_status(p, RES_PULL_RETRY_IMMEDIATELY, "NO_MATCHED_MESSAGE", p->next);
+	return pull_pin(p, w);
 }
 
 /* -- answering --------------------------------------------------------------------------------- */
@@ -542,11 +641,11 @@ static void pull_answer_spans(struct pull *p, struct pull_work *w)
 
 static void pull_answer(struct pull *p, struct pull_work *w)
 {
-	if (p->n_messages == 0 || p->bytes <= COPY_MAX)
+	if (p->n_records == 0 || p->bytes <= COPY_MAX)
 		pull_answer_copy(p, w);
 	else
 		pull_answer_spans(p, w);
-	stats_got(p->b->stats, p->topic, p->group, p->n_messages, p->bytes);
+	stats_got(p->b->stats, p->topic, p->group, p->n_records, p->bytes);
 }
 
 /* Nothing there: hold, when the client and the rules allow it. */
@@ -575,17 +674,20 @@ static void pull_read(struct pull *p)
 	} else if (pull_locate(p)) {
 		rc = pull_collect(p, w);
 		if (rc == 0)
-			rc = pull_pin(p, w);
+			rc = pull_fetch(p, w);
 	}
 	if (rc == MOSAIC_PENDING)
 		return;
-	if (rc != 0) {
-		/* Trimmed or truncated between the unit and the record: the client comes again. */
-		for (uint32_t i = 0; i < w->n_parts; i++)
-			log_unpin(p->b->log, &w->parts[i].read);
-		w->n_parts = 0;
-		p->n_messages = p->bytes = 0;
-		pull_status(p, RES_PULL_RETRY_IMMEDIATELY, "MESSAGE_WAS_REMOVING", p->next);
+	if (rc != 0) { /* nothing is skipped for it: the client asks for the same again */
+		pull_unpin(p, w);
+		p->n_records = p->bytes = 0;
+		pull_status(p, RES_PULL_RETRY_IMMEDIATELY, "MESSAGE_WAS_REMOVING", p->offset);
+	}
+	if (rc != 0 && rc != MOSAIC_E_NOTFOUND) {
+		work_give_back(w);
+		reply_remark(&p->req->ticket, RES_SYSTEM_ERROR,
+			     "the store cannot read the message: %s", status_text(rc));
+		return;
 	}
 	pull_offsets(p);
 	if (pull_hold(p))
@@ -597,7 +699,7 @@ static void pull_read(struct pull *p)
 static void pull_begin(struct broker *b, const struct request *req, bool may_hold, uint32_t tries)
 {
 	struct pull p;
-	memset(&p, 0, offsetof(struct pull, ranges));
+	memset(&p, 0, offsetof(struct pull, records));
 	p.b = b;
 	p.req = req;
 	p.may_hold = may_hold;

@@ -157,7 +157,10 @@ int log_read(struct log *log, uint64_t offset, uint32_t len, struct mosaic_read 
 {
 	if (!log->commit_log || offset >= log->end)
 		return MOSAIC_E_NOTFOUND;
-	return log->config.store_ops->read(log->commit_log, offset, len, read);
+	int rc = log->config.store_ops->read(log->commit_log, offset, len, read);
+	if (rc == MOSAIC_PENDING)
+		log->unproven = log->end;
+	return rc;
 }
 
 void log_unpin(struct log *log, struct mosaic_read *read)

@@ -48,6 +48,7 @@ struct log_config {
 struct log_stats {
 	uint64_t records, bytes;           /* appended since start */
 	uint64_t recovered, scanned_bytes; /* by open */
+	uint64_t damaged;                  /* messages that were not handed out: damage.h */
 };
 
 struct log {
@@ -59,6 +60,7 @@ struct log {
 	struct gate gate;
 	uint64_t begin, end; /* bytes of the commit log that exist */
 	uint64_t visible;    /* consumers read below: the end, as nothing holds VISIBLE back yet */
+	uint64_t unproven;   /* bytes below may have come from a disk, see damage.h */
 	uint64_t told_end;   /* what flush and replication were last told */
 	uint64_t durable;
 	int64_t last_store_ms;

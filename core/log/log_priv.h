@@ -20,6 +20,7 @@ struct log_private {
 	struct mosaic_req *close_req;
 	struct mosaic_req step; /* of closing */
 	int close_status;
+	uint64_t damage_told, damage_told_ns; /* how many the last line told of, and when */
 };
 
 /* append.c */

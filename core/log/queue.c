@@ -158,19 +158,48 @@ int queue_unit_at(struct cursor *c, struct queue *q, int64_t index, struct queue
 	return 0;
 }
 
+/* A hole, which a crash can leave, is at the end: nothing behind it counts. */
+static bool unit_is_below(const struct queue_unit *unit, uint64_t phys_offset)
+{
+	if (unit->size == 0 || unit->size > QUEUE_FILLER_SIZE)
+		return false;
+	return unit->size == QUEUE_FILLER_SIZE || unit->phys_offset < phys_offset;
+}
+
+/* Whether the unit at `index` is below, and the one before it too when it lies in the same file. */
+static int units_are_below(struct cursor *c, struct queue *q, int64_t index, bool looks_back,
+			   uint64_t phys_offset, bool *are_below)
+{
+	const uint8_t *bytes;
+	struct queue_unit unit;
+	looks_back = looks_back && index % q->segment_units > 0;
+	uint32_t len, skip = looks_back ? QUEUE_UNIT_BYTES : 0;
+	int rc = cursor_get(c, q->stream, (uint64_t)index * QUEUE_UNIT_BYTES - skip,
+			    skip + QUEUE_UNIT_BYTES, skip + QUEUE_UNIT_BYTES, &bytes, &len);
+	if (rc != 0)
+		return rc;
+	if (len < skip + QUEUE_UNIT_BYTES) /* only the other is in memory */
+		return looks_back ? units_are_below(c, q, index, false, phys_offset, are_below)
+				  : MOSAIC_E_CORRUPT;
+	queue_unit_decode(bytes + skip, &unit);
+	*are_below = unit_is_below(&unit, phys_offset);
+	queue_unit_decode(bytes, &unit);
+	*are_below = *are_below && unit_is_below(&unit, phys_offset);
+	return 0;
+}
+
+/* Units grow from one to the next. One that is below and follows one that is not has been damaged,
+ * and must not lead the search over its neighbours: a bound that is too low costs less. */
 int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t *low,
 		int64_t *high)
 {
 	while (*low < *high) {
 		int64_t middle = *low + (*high - *low) / 2;
-		struct queue_unit unit;
-		int rc = queue_unit_at(c, q, middle, &unit);
+		bool is_below;
+		int rc = units_are_below(c, q, middle, middle > *low, phys_offset, &is_below);
 		if (rc != 0)
 			return rc;
-		/* A hole, which a crash can leave, is at the end: nothing behind it counts. */
-		bool is_hole = unit.size == 0 || unit.size > QUEUE_FILLER_SIZE;
-		bool is_below = unit.size == QUEUE_FILLER_SIZE || unit.phys_offset < phys_offset;
-		if (is_below && !is_hole)
+		if (is_below)
 			*low = middle + 1;
 		else
 			*high = middle;
@@ -196,6 +225,8 @@ static int search_is_older(struct queue_search *s, int64_t index, bool *is_older
 			RECORD_PEEK_BYTES, &record, &len);
 	if (rc == MOSAIC_E_NOTFOUND)
 		return 0;
+	if (rc == MOSAIC_PENDING)
+		q->log->unproven = q->log->end;
 	if (rc == 0 && len >= RECORD_PEEK_BYTES && unit.size != QUEUE_FILLER_SIZE) {
 		int64_t store_ms = record_peek_store_ms(record);
 		*is_older = store_ms < s->timestamp_ms || (s->upper && store_ms == s->timestamp_ms);

@@ -64,6 +64,12 @@ static inline void queue_unit_decode(const uint8_t *p, struct queue_unit *unit)
 	unit->tags_code = (int64_t)get_be64(p + 12);
 }
 
+/* No record was ever here: a hole, or filler. */
+static inline bool unit_is_nothing(const struct queue_unit *unit)
+{
+	return unit->size == QUEUE_FILLER_SIZE || (unit->size == 0 && unit->phys_offset == 0);
+}
+
 static inline void queue_unit_encode(uint8_t *p, const struct queue_unit *unit)
 {
 	put_be64(p, unit->phys_offset);

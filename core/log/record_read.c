@@ -1,19 +1,31 @@
 #include "log/record_read.h"
+#include "log/damage.h"
 
 /* Most records fit into the first read; a longer one is read again as long as it says. */
 #define FIRST_BYTES (64u * 1024)
 
 static int record_step(struct record_read *r, uint32_t want);
 
+/* Whether a record that is not whole is one all the same, with a body that has changed. */
+static bool is_damaged(const struct record_read *r)
+{
+	struct message m;
+	uint32_t len;
+	return record_decode(r->read.ptr, r->read.len, false, &m, &len) == RECORD_MESSAGE &&
+	       m.phys_offset == (int64_t)r->offset;
+}
+
 /* The bytes are there: a whole record, or the beginning of a longer one. */
 static int record_try(struct record_read *r, uint32_t want)
 {
 	uint32_t len = 0;
-	int kind = record_decode(r->read.ptr, r->read.len, false, &r->m, &len);
+	int kind = record_decode(r->read.ptr, r->read.len, true, &r->m, &len);
 	if (kind == RECORD_MESSAGE && r->m.phys_offset == (int64_t)r->offset) {
 		r->len = len;
 		return 0;
 	}
+	if (kind == MOSAIC_E_CORRUPT && is_damaged(r))
+		log_damaged(r->log, r->m.topic, r->m.queue_id, r->m.queue_offset, r->offset);
 	log_unpin(r->log, &r->read);
 	if (kind == MOSAIC_E_AGAIN && len > want && len <= r->log->config.max_record_bytes)
 		return record_step(r, len);

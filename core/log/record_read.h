@@ -1,4 +1,5 @@
-/* Reads one whole record of the commit log, however long and however cold it is. [core] */
+/* Reads one whole record of the commit log, however long and however cold it is. Its body is always
+ * compared with its checksum: these are single messages. [core] */
 #ifndef LOG_RECORD_READ_H
 #define LOG_RECORD_READ_H
 
@@ -17,7 +18,7 @@ struct record_read {
 };
 
 /* 0: m and len are set; MOSAIC_PENDING: done() will run; MOSAIC_E_NOTFOUND, MOSAIC_E_CORRUPT (no
- * record begins there), or an error of the store. After 0 the caller unpins. */
+ * whole record begins there), or an error of the store. After 0 the caller unpins. */
 NODISCARD int record_read(struct log *log, uint64_t offset, struct record_read *r);
 void record_unpin(struct record_read *r);
 

@@ -542,7 +542,7 @@ static void finish(struct recovery *r)
 		log->last_store_ms = c->physic_ms;
 	log->last_unit_phys = r->last_unit_phys;
 	log->last_unit_ms = r->last_unit_ms;
-	log->visible = log->told_end = log->durable = log->end;
+	log->visible = log->told_end = log->durable = log->unproven = log->end;
 	log->gate.durable = log->end;
 	log->gate.ackable = log->end;
 	log->is_open = true;

@@ -115,6 +115,85 @@ static void a_pull_stays_within_one_file_of_its_queue(void **state)
 	rig_close(&r);
 }
 
+/* ---- damage ---- */
+
+/* One byte of the log or of the queue, as a disk would change it: the rig's store is memory. */
+static void flip(struct rig *r, struct queue *q, uint64_t at)
+{
+	struct mosaic_read read = { 0 };
+	struct mosaic_stream *stream = q ? q->stream : r->log->commit_log;
+	assert_int_equal(r->store_ops->read(stream, at, 1, &read), 0);
+	*(uint8_t *)(uintptr_t)read.ptr ^= 0x14;
+	r->store_ops->unpin(stream, &read);
+}
+
+struct flip_case {
+	const char *what;
+	bool is_unit;
+	uint32_t at; /* in the record, or in the unit */
+};
+
+static const struct flip_case flips[] = {
+	{ "size", false, 0 },          { "low byte of the size", false, 3 },
+	{ "magic", false, 5 },         { "checksum", false, 10 },
+	{ "queue id", false, 15 },     { "queue offset", false, 27 },
+	{ "log offset", false, 35 },   { "system flag", false, 39 },
+	{ "body length", false, 87 },  { "body", false, 88 + 40 },
+	{ "topic", false, 88 + 101 },  { "unit's offset", true, 0 },
+	{ "unit's offset", true, 6 },  { "unit's offset", true, 7 },
+	{ "unit's size", true, 8 },    { "unit's size", true, 11 },
+};
+
+/* The fifth of ten messages is hit: the others are delivered, the consumer moves past it. */
+static void damage_costs_the_message_that_it_hits(void **state)
+{
+	char body[101];
+	(void)state;
+	memset(body, 'b', 100);
+	body[100] = 0;
+	for (size_t i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
+		const struct flip_case *flip_case = &flips[i];
+		struct rig r;
+		rig_open(&r, NULL);
+		struct mosaic_conn *c = rig_dial(&r);
+		for (int n = 0; n < 10; n++)
+			rig_send(&r, c, "T", 0, "", body);
+		struct queue *q = log_queue_find(r.log, slice_str("T"), 0);
+		uint64_t record = r.log->end / 10 * 4;
+		flip(&r, flip_case->is_unit ? q : NULL,
+		     flip_case->at + (flip_case->is_unit ? 4 * QUEUE_UNIT_BYTES : record));
+		r.log->unproven = r.log->end; /* it has been on a disk */
+		struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+		if (f.header.code != RES_SUCCESS || f.body.len != r.log->end / 10 * 9 ||
+		    rig_i64(&f, "nextBeginOffset") != 10)
+			fail_msg("flipped: %s", flip_case->what);
+		assert_int_equal(r.log->stats.damaged, 1);
+		rig_pull(&r, c, "T", 0, 0, "*");
+		assert_int_equal(r.log->stats.damaged, 2);
+		f = rig_pull(&r, c, "T", 0, 5, "*");
+		assert_int_equal(f.body.len, r.log->end / 10 * 5);
+		rig_close(&r);
+	}
+}
+
+static void nothing_but_damage_moves_the_consumer_on(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	rig_send(&r, c, "T", 0, "", "hello");
+	flip(&r, NULL, 88 + 2);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_int_equal(f.header.code, RES_SUCCESS); /* what came in this life is trusted */
+	r.log->unproven = r.log->end;
+	f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
+	assert_int_equal(f.body.len, 0);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 1);
+	rig_close(&r);
+}
+
 static void held_pull_wakes_when_a_message_arrives(void **state)
 {
 	struct rig r;
@@ -269,6 +348,8 @@ int main(void)
 		cmocka_unit_test(tags_filter_and_the_scan_advances),
 		cmocka_unit_test(at_most_32_messages_and_256_kib_at_once),
 		cmocka_unit_test(a_pull_stays_within_one_file_of_its_queue),
+		cmocka_unit_test(damage_costs_the_message_that_it_hits),
+		cmocka_unit_test(nothing_but_damage_moves_the_consumer_on),
 		cmocka_unit_test(held_pull_wakes_when_a_message_arrives),
 		cmocka_unit_test(held_pull_does_not_wake_for_a_tag_it_does_not_want),
 		cmocka_unit_test(held_pull_is_answered_when_its_time_is_over),

@@ -155,6 +155,33 @@ static void dropped_topic_begins_anew(void **state)
 	fixture_fini(&f);
 }
 
+/* The unit in the middle says that its record was trimmed; its neighbours know better. */
+static void a_damaged_unit_hides_no_other(void **state)
+{
+	struct fixture f;
+	(void)state;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f), 0);
+	for (int i = 0; i < 40; i++)
+		assert_int_equal(fixture_send(&f, "T", 0, "b", NULL), 0);
+	uint64_t record = f.log->end / 40;
+	fixture_stop(&f, CLEAN);
+	struct mosaic_stream *log = fixture_disk_log(&f);
+	struct mosaic_stream *units = fixture_disk_queue(&f, "T", 0);
+	log->begin = 8 * record;
+	for (int i = 9; i < 40; i++) {
+		uint8_t was[8];
+		memcpy(was, units->bytes + i * QUEUE_UNIT_BYTES, 8);
+		put_be64(units->bytes + i * QUEUE_UNIT_BYTES, record);
+		assert_int_equal(fixture_open(&f), 0);
+		assert_int_equal(fixture_queue(&f, "T", 0)->min_offset, 8);
+		assert_int_equal(fixture_queue(&f, "T", 0)->max_offset, 40);
+		fixture_stop(&f, CLEAN);
+		memcpy(units->bytes + i * QUEUE_UNIT_BYTES, was, 8);
+	}
+	fixture_fini(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +191,7 @@ int main(void)
 		cmocka_unit_test(search_reports_what_the_store_reports),
 		cmocka_unit_test(read_gives_whole_units_inside_the_queue),
 		cmocka_unit_test(dropped_topic_begins_anew),
+		cmocka_unit_test(a_damaged_unit_hides_no_other),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
