@@ -11,13 +11,11 @@
 #include "broker/control_rows.h"
 #include "broker/wishes.h"
 #include "wire/codes.h"
-#include "wire/frame.h"
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define TRANSPORT(n) (&(n)->config.transport.plugin->ops.transport)
 #define STORE(n) (&(n)->config.store.plugin->ops.store)
 #define FLUSH(n) (&(n)->config.flush.plugin->ops.flush)
 
@@ -74,11 +72,8 @@ static void on_peer_closed(void *ctx, struct peer *peer)
 
 static int create_instances(struct broker_node *n, struct mosaic_error *err)
 {
-	const struct node_hosts *hosts = n->config.hosts;
-	n->transport_host = hosts->make(hosts->ctx, n->config.transport.plugin->desc.name,
-					&plugin_events, n);
-	int rc = TRANSPORT(n)->create(n->transport_host, n->config.transport.options, &n->transport,
-				      err);
+	const struct node_hosts *hosts = n->config.endpoint.hosts;
+	int rc = endpoint_create(&n->endpoint, &n->config.endpoint, &plugin_events, n, err);
 	if (rc != 0)
 		return rc;
 	n->store_host =
@@ -109,7 +104,7 @@ static void create_log(struct broker_node *n)
 {
 	bool has_flush = n->flush != NULL;
 	struct log_config c = {
-		.host = n->config.hosts->core,
+		.host = n->config.endpoint.hosts->core,
 		.store_ops = STORE(n),
 		.store = n->store,
 		.flush_ops = has_flush ? FLUSH(n) : NULL,
@@ -129,10 +124,10 @@ static void create_log(struct broker_node *n)
 static void create_broker(struct broker_node *n)
 {
 	struct broker_config c = n->config.settings;
-	c.host = n->config.hosts->core;
+	c.host = n->config.endpoint.hosts->core;
 	c.log = n->log;
-	c.transport_ops = TRANSPORT(n);
-	c.transport = n->transport;
+	c.transport_ops = n->endpoint.ops;
+	c.transport = n->endpoint.transport;
 	c.peer_handler = &n->handler;
 	c.address = n->address;
 	n->broker = broker_create(&c);
@@ -161,23 +156,6 @@ int broker_node_create(struct broker_node *n, const struct broker_node_config *c
 
 /* -- start ------------------------------------------------------------------------------------- */
 
-static int start_listening(struct broker_node *n, struct mosaic_error *err)
-{
-	struct peer_listener *l = &n->listener;
-	l->listener.address = n->config.listen;
-	l->listener.max_frame = FRAME_MAX;
-	l->host = n->config.hosts->core;
-	l->ops = TRANSPORT(n);
-	l->handler = &n->handler;
-	l->max_peers = n->config.max_connections;
-	int rc = peer_listen(l, n->transport, err);
-	if (rc != 0)
-		return rc;
-	n->is_listening = true;
-	n->port = l->listener.port;
-	return 0;
-}
-
 static void set_address(struct broker_node *n)
 {
 	const struct mosaic_address *from = &n->config.address;
@@ -185,7 +163,7 @@ static void set_address(struct broker_node *n)
 	char ip[INET6_ADDRSTRLEN] = "";
 	memcpy(to->ip, from->ip, sizeof(to->ip));
 	to->ip_len = from->ip_len;
-	to->port = from->port ? from->port : n->port;
+	to->port = from->port ? from->port : n->endpoint.port;
 	(void)inet_ntop(to->ip_len == 4 ? AF_INET : AF_INET6, to->ip, ip, sizeof(ip));
 	snprintf(n->address, sizeof(n->address), to->ip_len == 4 ? "%s:%u" : "[%s]:%u", ip,
 		 to->port);
@@ -205,7 +183,7 @@ static void on_opened(struct mosaic_req *req)
 
 int broker_node_start(struct broker_node *n, struct mosaic_req *req, struct mosaic_error *err)
 {
-	int rc = start_listening(n, err);
+	int rc = endpoint_listen(&n->endpoint, &n->handler, err);
 	if (rc != 0)
 		return rc;
 	set_address(n);
@@ -222,22 +200,11 @@ int broker_node_start(struct broker_node *n, struct mosaic_req *req, struct mosa
 
 /* -- stop -------------------------------------------------------------------------------------- */
 
-static void on_transport_closed(struct mosaic_req *step)
-{
-	struct broker_node *n = step->data;
-	struct mosaic_req *waiter = n->waiter;
-	n->waiter = NULL;
-	waiter->status = 0;
-	waiter->done(waiter);
-}
-
 static void stop_transport(struct mosaic_req *step)
 {
 	struct broker_node *n = step->data;
 	n->is_open = false;
-	n->step.done = on_transport_closed;
-	int rc = TRANSPORT(n)->close(n->transport, &n->step);
-	ASSERT(rc >= 0); /* closing once is always accepted */
+	endpoint_close(&n->endpoint, n->waiter);
 }
 
 void broker_node_stop(struct broker_node *n, struct mosaic_req *req)
@@ -245,8 +212,7 @@ void broker_node_stop(struct broker_node *n, struct mosaic_req *req)
 	n->waiter = req;
 	n->step.data = n;
 	n->step.done = stop_transport;
-	if (n->is_listening)
-		TRANSPORT(n)->unlisten(n->transport, &n->listener.listener);
+	endpoint_unlisten(&n->endpoint);
 	if (n->is_open && broker_close(n->broker, &n->step) >= 0)
 		return;
 	stop_transport(&n->step);
@@ -254,7 +220,7 @@ void broker_node_stop(struct broker_node *n, struct mosaic_req *req)
 
 static void mute(struct broker_node *n, const struct mosaic_host *host)
 {
-	const struct node_hosts *hosts = n->config.hosts;
+	const struct node_hosts *hosts = n->config.endpoint.hosts;
 	if (host != NULL)
 		hosts->mute(hosts->ctx, host);
 }
@@ -268,10 +234,8 @@ void broker_node_destroy(struct broker_node *n)
 		FLUSH(n)->destroy(n->flush);
 	if (n->store != NULL)
 		STORE(n)->destroy(n->store);
-	if (n->transport != NULL)
-		TRANSPORT(n)->destroy(n->transport);
+	endpoint_destroy(&n->endpoint);
 	mute(n, n->flush_host);
 	mute(n, n->store_host);
-	mute(n, n->transport_host);
 	memset(n, 0, sizeof(*n));
 }

@@ -7,19 +7,15 @@
 
 #include "broker/broker.h"
 #include "node/dispatch.h"
-#include "node/hosts.h"
-#include "plugin/loaded.h"
-#include "rpc/peer.h"
+#include "node/endpoint.h"
 
 struct broker_node_config {
-	const struct node_hosts *hosts;
+	struct endpoint_config endpoint;
 	/* flush and replication may be empty */
-	struct plugin_instance transport, store, flush, replication;
-	const char *listen;         /* "0.0.0.0:10911"; port 0: any */
+	struct plugin_instance store, flush, replication;
 	/* What clients dial, and what records and message ids carry; port 0: the port that was
 	 * bound. */
 	struct mosaic_address address;
-	uint32_t max_connections;
 	struct index_shape index; /* no slots: messages are not found by key */
 	struct retention_config retention; /* look, ctx and hour are set here */
 	/* cluster, name, broker_id, namesrv and limits; host, log, transport and addresses are set
@@ -29,18 +25,16 @@ struct broker_node_config {
 
 struct broker_node {
 	struct broker_node_config config;
-	const struct mosaic_host *transport_host, *store_host, *flush_host;
-	struct mosaic_transport *transport;
+	struct endpoint endpoint;
+	const struct mosaic_host *store_host, *flush_host;
 	struct mosaic_store *store;
 	struct mosaic_flush *flush;
 	struct log *log;
 	struct broker *broker;
 	struct dispatch dispatch;
 	struct peer_handler handler;
-	struct peer_listener listener;
 	char address[64];
-	uint32_t port; /* bound */
-	bool is_listening, is_open;
+	bool is_open;
 	struct broker_open_req opening;
 	struct mosaic_req step;
 	struct mosaic_req *waiter;

@@ -5,31 +5,23 @@
 
 #include "namesrv/namesrv.h"
 #include "node/dispatch.h"
-#include "node/hosts.h"
+#include "node/endpoint.h"
 #include "node/kv_file.h"
-#include "plugin/loaded.h"
-#include "rpc/peer.h"
 
 struct namesrv_node_config {
-	const struct node_hosts *hosts;
-	struct plugin_instance transport;
-	const char *listen;  /* port 0: any */
+	struct endpoint_config endpoint;
 	const char *kv_path; /* NULL: memory only */
-	uint32_t max_connections;
 	struct namesrv_config settings; /* host and docs are set here */
 };
 
 struct namesrv_node {
 	struct namesrv_node_config config;
-	const struct mosaic_host *transport_host;
-	struct mosaic_transport *transport;
+	struct endpoint endpoint;
 	struct namesrv *namesrv;
 	struct kv_file kv;
 	struct dispatch dispatch;
 	struct peer_handler handler;
-	struct peer_listener listener;
-	uint32_t port; /* bound */
-	bool is_listening, has_kv;
+	bool has_kv;
 	struct mosaic_req step;
 	struct mosaic_req *waiter;
 };

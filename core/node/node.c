@@ -75,6 +75,13 @@ static uint64_t memory_of_machine(void)
 	return pages > 0 && size > 0 ? (uint64_t)pages * (uint64_t)size : UINT64_C(1) << 30;
 }
 
+static struct endpoint_config endpoint_of(struct unit *u, struct plugin_instance transport,
+					  const char *listen)
+{
+	return (struct endpoint_config){ .hosts = &u->hosts, .transport = transport,
+					 .listen = listen, .max_connections = MAX_CONNECTIONS };
+}
+
 static int make_namesrv(struct node *n, struct unit *u, struct mosaic_error *err)
 {
 	const struct config_namesrv *c = &n->config->namesrv;
@@ -82,11 +89,8 @@ static int make_namesrv(struct node *n, struct unit *u, struct mosaic_error *err
 	uint32_t port = 0;
 	(void)!value_parse_address(c->listen, host, sizeof(host), &port);
 	struct namesrv_node_config nc = {
-		.hosts = &u->hosts,
-		.transport = c->transport,
-		.listen = c->listen,
+		.endpoint = endpoint_of(u, c->transport, c->listen),
 		.kv_path = c->kv_config,
-		.max_connections = MAX_CONNECTIONS,
 		.settings = { .broker_expiry_ms = c->broker_expiry_ns / MS_NS,
 			      .scan_ms = c->scan_ns / MS_NS,
 			      .listen_port = port,
@@ -106,14 +110,11 @@ static int make_broker(struct node *n, struct unit *u, uint32_t index, struct mo
 {
 	const struct config_broker *c = &n->config->brokers[index];
 	struct broker_node_config bc = {
-		.hosts = &u->hosts,
-		.transport = c->transport,
+		.endpoint = endpoint_of(u, c->transport, c->listen),
 		.store = c->store,
 		.flush = c->flush,
 		.replication = c->replication,
-		.listen = c->listen,
 		.address = c->address,
-		.max_connections = MAX_CONNECTIONS,
 		.index = { .slots = c->index ? (uint32_t)c->index_slots : 0,
 			   .entries = (uint32_t)c->index_entries },
 		.retention = {
@@ -235,9 +236,9 @@ static void node_ready(struct node *n)
 	n->was_ready = true;
 	struct node_ports ports = { .n_brokers = n->config->n_brokers, .brokers = n->broker_ports };
 	if (n->units[0].namesrv != NULL)
-		ports.namesrv = n->units[0].namesrv->port;
+		ports.namesrv = n->units[0].namesrv->endpoint.port;
 	for (uint32_t i = 0; i < n->config->n_brokers; i++)
-		n->broker_ports[i] = n->units[i].broker->port;
+		n->broker_ports[i] = n->units[i].broker->endpoint.port;
 	notify(n, "READY=1\nSTATUS=serving");
 	if (n->hooks != NULL && n->hooks->ready != NULL)
 		n->hooks->ready(n->hooks->ctx, &ports);

@@ -83,7 +83,7 @@ static void on_start(struct mosaic_req *req)
 	struct unit *u = req->data;
 	int rc = u->namesrv ? namesrv_node_start(u->namesrv, &u->err) : 0;
 	if (rc == 0 && u->namesrv != NULL && u->namesrv_bound != NULL)
-		u->namesrv_bound(u, u->namesrv->port);
+		u->namesrv_bound(u, u->namesrv->endpoint.port);
 	u->step = (struct mosaic_req){ .done = on_broker_started, .data = u };
 	if (rc == 0 && u->broker != NULL) {
 		rc = broker_node_start(u->broker, &u->step, &u->err);

@@ -110,17 +110,20 @@ static void free_instances(struct member *m)
 	plugin_instance_free(&m->flush);
 }
 
+static struct endpoint_config endpoint_of(struct member *m, const char *listen)
+{
+	return (struct endpoint_config){ .hosts = &m->node->hosts, .transport = m->transport,
+					 .listen = listen, .max_connections = 1000 };
+}
+
 static int start_broker(struct member *m)
 {
 	struct cluster *c = m->cluster;
 	struct broker_node_config config = {
-		.hosts = &m->node->hosts,
-		.transport = m->transport,
+		.endpoint = endpoint_of(m, "0.0.0.0:10911"),
 		.store = m->store,
 		.flush = m->flush,
-		.listen = "0.0.0.0:10911",
 		.address = { .ip = { 10, 0, 0, (uint8_t)m->node->id }, .ip_len = 4 },
-		.max_connections = 1000,
 		.index = { .slots = 500, .entries = 2000 }, /* small: many are filled */
 		.settings = {
 			.cluster = "SimCluster",
@@ -151,10 +154,7 @@ static int start_broker(struct member *m)
 static int start_namesrv(struct member *m)
 {
 	struct namesrv_node_config config = {
-		.hosts = &m->node->hosts,
-		.transport = m->transport,
-		.listen = "0.0.0.0:9876",
-		.max_connections = 1000,
+		.endpoint = endpoint_of(m, "0.0.0.0:9876"),
 		.settings = { .broker_expiry_ms = 120000, .scan_ms = 5000, .max_topics = 10000,
 			      .max_brokers = 100 },
 	};
