@@ -76,11 +76,12 @@ static void verify_damage(struct verify *v, const struct walk_item *item)
 			 "message that it was to be");
 	else if (item->has_message)
 		snprintf(cost, sizeof(cost), "One message, offset %" PRId64 " of queue %d of topic "
-			 "%.*s; a broker that recovers over it cuts off everything behind it",
+			 "%.*s, which is skipped; Apache's broker cuts off everything behind it "
+			 "when it recovers over it",
 			 item->m.queue_offset, item->m.queue_id, SLICE_ARG(item->m.topic));
 	else
-		snprintf(cost, sizeof(cost), "The message that was here, or the few that were; a "
-			 "broker that recovers over it cuts off everything behind it");
+		snprintf(cost, sizeof(cost), "The message that was here, or the few that were; "
+			 "Apache's broker cuts off everything behind it when it recovers over it");
 	report_add(r, &(struct finding){
 		.file = path,
 		.at = (int64_t)in_file,

@@ -79,6 +79,16 @@ int rebuild_has_unit(struct recovery *r, const struct message *m, uint32_t len, 
 
 /* ---- before the scan ---- */
 
+/* Whether a record, of which this is the beginning, says that this is its unit. */
+static bool record_is_of(const uint8_t *p, const struct queue *q, int64_t index,
+			 const struct queue_unit *unit)
+{
+	return get_be32(p) == unit->size &&
+	       get_be32(p + RECORD_AT_QUEUE_ID) == (uint32_t)q->queue_id &&
+	       get_be64(p + RECORD_AT_QUEUE_OFFSET) == (uint64_t)index &&
+	       get_be64(p + RECORD_AT_PHYS_OFFSET) == unit->phys_offset;
+}
+
 /* Whether the unit at `index` is of a record below the scan, and that record says so too. */
 static int unit_is_right(struct recovery *r, struct queue *q, int64_t index, bool *is_right)
 {
@@ -101,10 +111,7 @@ static int unit_is_right(struct recovery *r, struct queue *q, int64_t index, boo
 	if (rc != 0)
 		return rc;
 	*is_right = !r->is_crash ||
-		    (len >= RECORD_PEEK_BYTES && get_be32(p) == unit.size &&
-		     get_be32(p + RECORD_AT_QUEUE_ID) == (uint32_t)q->queue_id &&
-		     get_be64(p + RECORD_AT_QUEUE_OFFSET) == (uint64_t)index &&
-		     get_be64(p + RECORD_AT_PHYS_OFFSET) == unit.phys_offset);
+		    (len >= RECORD_PEEK_BYTES && record_is_of(p, q, index, &unit));
 	if (*is_right)
 		q->max_phys = end;
 	return 0;
@@ -192,7 +199,10 @@ static enum rebuild_result fill(struct recovery *r, struct queue *q, int64_t ind
 			return REBUILD_WAITS;
 		q->max_offset = qr->begin = qr->end = file;
 	}
-	static const struct queue_unit filler = { 0, QUEUE_FILLER_SIZE, 0 };
+	/* Or the record was damaged: then its unit points to what is left of it. */
+	struct queue_unit filler = { 0, QUEUE_FILLER_SIZE, 0 };
+	if (r->damaged_bytes > 0)
+		filler = r->damage;
 	while (q->max_offset < index) {
 		enum rebuild_result result = append(r, q, &filler);
 		if (result != REBUILD_DONE)
@@ -201,15 +211,76 @@ static enum rebuild_result fill(struct recovery *r, struct queue *q, int64_t ind
 	return REBUILD_DONE;
 }
 
+/* Records that the scan has found damaged may be all that is missing. */
+static bool explains_gap(const struct recovery *r, const struct queue *q, int64_t index)
+{
+	return (uint64_t)(index - q->max_offset) <= r->damaged_bytes / RECORD_FIXED_BYTES;
+}
+
+/* Units that point to where the scan has been, and whose records did not show up there: these are
+ * damaged. They keep their units; a pull looks at them and skips them. */
+static int keep_units(struct recovery *r, struct queue *q, int64_t index)
+{
+	while (q->max_offset < index && q->max_offset < q->recovery->end) {
+		struct queue_unit unit;
+		int rc = unit_at(q, q->max_offset, &unit);
+		if (rc != 0)
+			return rc;
+		if (unit.phys_offset < r->start || unit.phys_offset >= r->at ||
+		    unit.size < RECORD_FIXED_BYTES || unit.size >= QUEUE_FILLER_SIZE)
+			break;
+		q->max_offset++;
+	}
+	return 0;
+}
+
 /* A record whose index is beyond the next one. */
 static enum rebuild_result close_gap(struct recovery *r, struct queue *q, int64_t index)
 {
 	struct queue_recovery *qr = q->recovery;
-	if (q->max_offset > qr->begin && !r->is_whole)
+	if (!recovery_has(r, keep_units(r, q, index), "cannot read a consume queue"))
+		return REBUILD_WAITS;
+	if (q->max_offset == index)
+		return REBUILD_DONE;
+	if (q->max_offset > qr->begin && !r->is_whole && !explains_gap(r, q, index))
 		return REBUILD_GAP;
 	if (qr->end > q->max_offset)
 		return cut(r, q, q->max_offset);
 	return fill(r, q, index);
+}
+
+/* Whether a record that jumps over indexes is of another one: the unit of the next index is its own,
+ * or its record, further behind, agrees. Then what says here where it belongs has been damaged. */
+static int is_misplaced(struct recovery *r, struct queue *q, const struct message *m, bool *is,
+			bool *is_next)
+{
+	struct queue_unit unit;
+	const uint8_t *p;
+	uint32_t len;
+	*is = *is_next = false;
+	if (q->recovery->end <= q->max_offset || q->max_offset == q->recovery->begin)
+		return 0;
+	int rc = unit_at(q, q->max_offset, &unit);
+	if (rc != 0)
+		return rc;
+	*is = *is_next = unit.phys_offset == (uint64_t)m->phys_offset;
+	if (*is || unit.phys_offset < (uint64_t)m->phys_offset || unit.phys_offset >= r->info.end)
+		return 0;
+	rc = cursor_get(&r->peek, r->log->commit_log, unit.phys_offset, RECORD_PEEK_BYTES,
+			RECORD_PEEK_BYTES, &p, &len);
+	*is = rc == 0 && len >= RECORD_PEEK_BYTES && record_is_of(p, q, q->max_offset, &unit);
+	return rc;
+}
+
+static enum rebuild_result misplaced(struct recovery *r, struct queue *q, int64_t index,
+				     bool is_next)
+{
+	LOG_ERROR(r->log->host, "log_damaged", "at=%" PRIu64 " topic=%s queue=%d offset=%" PRId64
+		  " expected=%" PRId64 " text=\"the record says that it belongs elsewhere than the "
+		  "queue knows: the disk gives back other bytes than were stored\"",
+		  r->at, q->topic, q->queue_id, index, q->max_offset);
+	q->max_offset += is_next;
+	return REBUILD_DONE;
 }
 
 /* Index 0 once more: the topic was deleted and made again, and the old queue's end is in the log
@@ -266,6 +337,12 @@ enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, ui
 	if (index < q->max_offset || !index_fits(r, q, m))
 		return REBUILD_DONE;
 	if (index > q->max_offset) {
+		bool is_other, is_next;
+		int rc = is_misplaced(r, q, m, &is_other, &is_next);
+		if (!recovery_has(r, rc, "cannot read the commit log"))
+			return REBUILD_WAITS;
+		if (is_other)
+			return misplaced(r, q, index, is_next);
 		enum rebuild_result result = close_gap(r, q, index);
 		if (result != REBUILD_DONE)
 			return result;
@@ -292,6 +369,14 @@ enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, ui
 	return REBUILD_DONE;
 }
 
+enum rebuild_result rebuild_damaged(struct recovery *r, const struct message *m, uint32_t len)
+{
+	const struct queue *q = log_queue_find(r->log, m->topic, m->queue_id);
+	if (!q || !q->recovery || !q->stream || m->queue_offset != q->max_offset)
+		return REBUILD_DONE; /* who knows what of it is true */
+	return rebuild_unit(r, m, len) == REBUILD_WAITS ? REBUILD_WAITS : REBUILD_DONE;
+}
+
 /* ---- after the scan ---- */
 
 static void end_step(struct recovery *r)
@@ -302,6 +387,7 @@ static void end_step(struct recovery *r)
 			look_at_stream(r, q);
 		struct queue_recovery *qr = q->recovery;
 		if (qr->end > q->max_offset) {
+			r->units_cut += (uint64_t)(qr->end - q->max_offset);
 			(void)cut(r, q, q->max_offset);
 			return;
 		}

@@ -126,6 +126,7 @@ void recovery_fail(struct recovery *r, int code, const char *what)
 	err_set(err, code, "%s at %" PRIu64 " of the commit log (%s)", what, r->at,
 		status_text(code));
 	cursor_drop(&r->records);
+	cursor_drop(&r->peek);
 	rebuild_free(r);
 	r->wait = (struct mosaic_req){ .done = closed_after_failure, .data = r };
 	int rc = r->ops->close(log->config.store, &r->wait);
@@ -141,8 +142,9 @@ int recovery_start(struct log *log, struct log_open_req *req)
 	r->log = log;
 	r->req = req;
 	r->ops = log->config.store_ops;
-	r->last_unit_phys = r->whole_at = UINT64_MAX;
+	r->last_unit_phys = r->whole_at = r->resume_at = UINT64_MAX;
 	cursor_init(&r->records, r->ops, window_filled, r);
+	cursor_init(&r->peek, r->ops, window_filled, r);
 	req->err = (struct mosaic_error)ERR_INIT;
 	r->open = (struct mosaic_store_open){ .req = { .done = opened, .data = r },
 					      .error = &req->err };
@@ -257,10 +259,8 @@ static void look_at_queues(struct recovery *r)
 	recovery_next(r, believe_checkpoint);
 }
 
-/* The record at `offset`, whole and with a body that fits to its checksum: 0, MOSAIC_PENDING,
- * MOSAIC_E_CORRUPT when there is none, or an error of the store. */
-static int record_at(struct recovery *r, uint64_t offset, struct message *m, uint32_t *len,
-		     int *kind)
+int recovery_record_at(struct recovery *r, uint64_t offset, struct message *m, uint32_t *len,
+		       int *kind)
 {
 	uint64_t left = r->info.segment_bytes - offset % r->info.segment_bytes;
 	uint32_t need = RECORD_BLANK_BYTES, have;
@@ -290,11 +290,12 @@ static void believe_checkpoint(struct recovery *r)
 {
 	struct checkpoint *c = &r->log->priv->checkpoint;
 	bool is_there = false;
+	r->resume_at = c->resume;
 	if (c->resume >= r->info.begin && c->resume < r->info.end) {
 		struct message m;
 		uint32_t len = 0;
 		int kind;
-		int rc = record_at(r, c->resume, &m, &len, &kind);
+		int rc = recovery_record_at(r, c->resume, &m, &len, &kind);
 		if (rc == 0 && kind == RECORD_MESSAGE && m.store_ms == c->resume_ms)
 			rc = rebuild_has_unit(r, &m, len, &is_there);
 		r->resume_end = c->resume + len;
@@ -370,6 +371,7 @@ static void scan_everything(struct recovery *r, const char *why)
 	LOG_WARN(r->log->host, "recovery_from_begin", "reason=\"%s\" at=%" PRIu64, why, r->at);
 	r->is_crash = true;
 	r->start = r->units_from = r->info.begin;
+	r->damaged_bytes = 0;
 	rebuild_begin(r, scan_begin);
 }
 
@@ -388,6 +390,18 @@ static bool may_be_torn(const struct message *m)
 {
 	struct mosaic_slice last = m->props.len > 0 ? m->props : m->topic;
 	return last.len == 0 || last.ptr[last.len - 1] == 0;
+}
+
+uint64_t recovery_known_end(const struct recovery *r)
+{
+	const struct checkpoint *c = &r->log->priv->checkpoint;
+	uint64_t known = r->max_phys;
+	if (r->resume_at != UINT64_MAX && r->resume_at + 1 > known)
+		known = r->resume_at + 1;
+	/* A record that is known to have been durable, and was not found so far. */
+	if (r->last_store_ms > 0 && c->physic_ms > r->last_store_ms && r->at + 1 > known)
+		known = r->at + 1;
+	return known;
 }
 
 static int is_followed(struct recovery *r, uint64_t offset, bool *is_followed)
@@ -417,7 +431,12 @@ static void scan(struct recovery *r)
 			r->at += left;
 			continue;
 		}
-		int rc = record_at(r, r->at, &m, &len, &kind);
+		int rc = recovery_record_at(r, r->at, &m, &len, &kind);
+		if (rc == MOSAIC_E_CORRUPT && salvage_may_help(r)) {
+			r->then = scan;
+			salvage(r);
+			return;
+		}
 		if (rc == MOSAIC_E_CORRUPT)
 			break;
 		if (!recovery_has(r, rc, "cannot read the commit log"))
@@ -454,11 +473,15 @@ static void scan(struct recovery *r)
 		if (scan_pauses(r))
 			return;
 	}
-	if (!r->is_crash && r->max_phys > r->at) {
+	recovery_ends_here(r);
+}
+
+void recovery_ends_here(struct recovery *r)
+{
+	if (!r->is_crash && r->max_phys > r->at)
 		scan_everything(r, "units point behind the end of the log");
-		return;
-	}
-	recovery_next(r, cut_log);
+	else
+		recovery_next(r, cut_log);
 }
 
 /* ---- after the scan ---- */
@@ -468,6 +491,7 @@ static void scan(struct recovery *r)
 static void cut_log(struct recovery *r)
 {
 	cursor_drop(&r->records);
+	cursor_drop(&r->peek);
 	if (r->at < r->info.end && !r->is_blank)
 		LOG_WARN(r->log->host, "log_cut", "at=%" PRIu64 " text=\"what follows is no whole "
 			 "record: half written, or damaged. It is dropped\"", r->at);
@@ -536,6 +560,7 @@ static void finish(struct recovery *r)
 	struct checkpoint *c = &log->priv->checkpoint;
 	if (!open_flush(r))
 		return;
+	salvage_tell_lost(r);
 	log->last_store_ms = r->last_store_ms;
 	/* Nothing was scanned: the clock of the log must not go back all the same. */
 	if (log->end > log->begin && log->last_store_ms < c->physic_ms)

@@ -1,5 +1,6 @@
 /*
- * Private to recover.c (which records are there) and rebuild.c (which units they must have).
+ * Private to recover.c (which records are there), salvage.c (what follows bytes that are none) and
+ * rebuild.c (which units they must have).
  *
  * A recovery is a chain of steps. Each step is a function that can be run again from its start:
  * it keeps what it has reached in struct recovery, and returns when it must wait; whatever it
@@ -18,6 +19,14 @@ struct queue_recovery {
 	int64_t low, high;  /* of a search that goes on */
 };
 
+/* Bytes at r->at that are no record; salvage.c. */
+struct recovery_hole {
+	uint64_t search_at, search_end;
+	uint64_t next;    /* the whole record or blank behind it, UINT64_MAX: none so far */
+	int64_t next_ms;  /* store time of the first message behind it */
+	uint64_t shape_at;
+};
+
 struct recovery {
 	struct log *log;
 	struct log_open_req *req;
@@ -30,6 +39,7 @@ struct recovery {
 	struct mosaic_sync sync;
 	bool is_waiting;
 	struct cursor records;
+	struct cursor peek; /* at another record meanwhile */
 	struct mosaic_stream_info info; /* of the commit log */
 	uint32_t pos;                   /* in a walk over the queues */
 	struct queue *queue;            /* where the walk is */
@@ -38,6 +48,7 @@ struct recovery {
 	bool is_crash;        /* units are checked one by one; else they are believed */
 	bool is_whole;        /* the scan goes over the whole log: there is no way further back */
 	uint64_t max_phys;    /* end of the last record that a unit points to */
+	uint64_t resume_at;   /* what the checkpoint names, believed or not; UINT64_MAX: nothing */
 	uint64_t resume_end;  /* of the record that the checkpoint names */
 	uint64_t segment;     /* start of the segment that is looked at */
 	uint64_t start;       /* where the scan starts */
@@ -45,6 +56,10 @@ struct recovery {
 	uint64_t at;          /* where the scan is */
 	uint64_t whole_at;    /* a record that looked torn and is not */
 	bool is_blank;        /* nothing was ever written where record_at looked last */
+	struct recovery_hole hole;
+	struct queue_unit damage; /* where the last damage was */
+	uint64_t damaged_bytes; /* that the scan went over */
+	uint64_t units_cut;     /* units without a record, of all queues */
 	uint64_t pause_at;    /* where it lets others run */
 	int64_t last_store_ms;
 	uint64_t last_unit_phys;
@@ -63,6 +78,22 @@ bool recovery_waits(struct recovery *r, int rc, const char *what);
 bool recovery_has(struct recovery *r, int rc, const char *what);
 /* Walks over all queues: the first or next one in r->queue; false at the end. */
 bool recovery_walk(struct recovery *r);
+/* The record at `offset`, whole and with a body that fits to its checksum: 0, MOSAIC_PENDING,
+ * MOSAIC_E_CORRUPT when there is none, or an error of the store. */
+NODISCARD int recovery_record_at(struct recovery *r, uint64_t offset, struct message *m,
+				 uint32_t *len, int *kind);
+/* How far units and checkpoint say that the log has reached. */
+uint64_t recovery_known_end(const struct recovery *r);
+/* The scan is over: r->at is the log's end. */
+void recovery_ends_here(struct recovery *r);
+
+/* salvage.c */
+/* Whether there can be anything behind r->at, where no record begins. */
+bool salvage_may_help(const struct recovery *r);
+/* Goes on with r->then behind the damage, or with recovery_ends_here(). */
+void salvage(struct recovery *r);
+/* After the queues were cut: says what the log once had and has no more. */
+void salvage_tell_lost(const struct recovery *r);
 
 /* rebuild.c */
 /* Whether the unit of this record is there: 0, MOSAIC_PENDING or an error. */
@@ -77,6 +108,9 @@ enum rebuild_result {
 };
 /* The unit of a record that the scan has found. */
 enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, uint32_t len);
+/* The same for a record of which only the frame is whole: nothing is made for it that the queue does
+ * not expect. REBUILD_DONE or REBUILD_WAITS. */
+enum rebuild_result rebuild_damaged(struct recovery *r, const struct message *m, uint32_t len);
 /* Cuts off what no record stands behind, and finds the first index whose record exists. */
 void rebuild_end(struct recovery *r, void (*then)(struct recovery *r));
 void rebuild_free(struct recovery *r);
