@@ -27,7 +27,7 @@
 struct pull_seen {
 	struct mosaic_conn *conn;
 	int32_t opaque; /* 0: none waits */
-	int64_t offset, commit;
+	int64_t offset;
 	int32_t flags;
 };
 
@@ -143,7 +143,6 @@ static inline void see_pull(struct rig *r, struct mosaic_conn *conn, const struc
 
 	*p = (struct pull_seen){ .conn = conn, .opaque = f->header.opaque + 1 };
 	(void)header_i64(&f->header, "queueOffset", &p->offset);
-	(void)header_i64(&f->header, "commitOffset", &p->commit);
 	(void)header_i32(&f->header, "sysFlag", &p->flags);
 }
 

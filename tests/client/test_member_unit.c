@@ -131,7 +131,6 @@ static void a_queue_with_enough_messages_is_not_pulled(void **state)
 	rig_consume(&r, 0, 1);
 	assert_true(is_pulling(&r, 0));
 	assert_int_equal(r.pulls[0].offset, 7);
-	assert_int_equal(r.pulls[0].commit, 3);
 	rig_close(&r);
 }
 
@@ -167,7 +166,6 @@ static void one_slow_message_stops_a_queue_when_the_others_are_far_ahead(void **
 	share_settled(s);
 	rig_serve(&r);
 	assert_true(is_pulling(&r, 0));
-	assert_int_equal(r.pulls[0].commit, 4);
 	rig_close(&r);
 }
 
@@ -196,8 +194,8 @@ static void nothing_matching_moves_the_offset_on(void **state)
 	rig_answer(&r, 1, RES_PULL_RETRY_IMMEDIATELY, "40");
 	rig_advance(&r, 100);
 	assert_int_equal(r.pulls[1].offset, 40);
-	assert_int_equal(r.pulls[1].commit, 40);
 	rig_close(&r);
+	assert_int_equal(r.committed[1], 40);
 }
 
 static void a_slave_is_read_while_the_master_is_gone(void **state)
@@ -274,7 +272,8 @@ static void offsets_are_committed_in_order_and_only_when_new(void **state)
 	assert_int_equal(r.committed[0], 4);
 }
 
-/* Apache's broker keeps one of several first commits of a group and topic that meet. */
+/* Apache's broker keeps one of several first commits of a group and topic that meet, and may read
+ * an offset that a pull carries behind a newer one. */
 static void the_first_commit_goes_alone(void **state)
 {
 	struct rig r;
@@ -282,6 +281,8 @@ static void the_first_commit_goes_alone(void **state)
 	rig_open(&r, &plain);
 	rig_start(&r);
 	rig_consume_one_each(&r, 3);
+	for (int i = 0; i < QUEUES; i++)
+		assert_int_equal(r.pulls[i].flags & 1, 0);
 	r.is_holding = true;
 	rig_stop(&r);
 	assert_int_equal(r.n_commits, 1);

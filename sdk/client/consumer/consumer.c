@@ -1,6 +1,6 @@
 /*
  * Push. Happy path: share has messages -> ready() -> push_dispatch -> a listener's thread -> ended
- * -> share_settled -> offsets are committed with the next tick or pull.
+ * -> share_settled -> offsets are committed with the next tick.
  *
  * Stop: no new calls, wait for those under way -> offsets, locks -> out of the group.
  */

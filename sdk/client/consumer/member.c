@@ -245,8 +245,8 @@ static void member_asked(struct ask *ask)
 		a->done(a);
 	if (a->then != NULL)
 		member_ask_send(a->then);
-	if (a->opening != NULL)
-		offsets_opened(a);
+	if (a->commits != NULL)
+		offsets_answered(a);
 	buf_free(&a->body);
 	free(a->key);
 	free(a);

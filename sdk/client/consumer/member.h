@@ -18,9 +18,9 @@
 #include "consumer/process_queue.h"
 #include "consumer/subscription.h"
 
+struct commits;
 struct member;
 struct offset_file;
-struct opening;
 struct share;
 
 struct member_ops {
@@ -72,7 +72,7 @@ struct member {
 	struct mosaic_timer commit, lock;
 	struct route_watch watch;
 	struct list asks; /* struct member_ask: commits, unlocks */
-	struct map openings; /* topic@broker -> struct opening */
+	struct map commits; /* topic@broker -> struct commits */
 	int64_t version;  /* of the newest subscription */
 	uint64_t locks_asked_ns, started_ns, retold_ns;
 	struct mosaic_queue *assigned; /* exactly these; NULL: shared out in the group */
@@ -138,7 +138,7 @@ struct member_ask {
 	struct member *member;
 	const struct broker *broker;
 	struct member_ask *then; /* sent when this one has ended; may be NULL */
-	struct opening *opening; /* others wait for this one; may be NULL */
+	struct commits *commits; /* it is one of these, or NULL */
 	struct ask ask;
 	char *key; /* of the share, or NULL */
 	int64_t offset;
@@ -186,10 +186,10 @@ void pull_next(struct share *s); /* when there is room and nothing is under way 
 /* What is new goes to the broker or into the file. offsets_make: the request that does it, new or
  * not, not yet sent; NULL when there is nothing to ask. */
 void offsets_commit(struct share *s);
-/* member_ask_send() for commits: at once, or when the topic's first one is answered. */
+/* member_ask_send() for commits: now, or when those under way are answered. */
 void offsets_send(struct member_ask *a);
-void offsets_opened(struct member_ask *a); /* the first one is answered */
-void offsets_forget(struct member *m);     /* frees the openings */
+void offsets_answered(struct member_ask *a);
+void offsets_forget(struct member *m);
 void offsets_committed(struct member_ask *a); /* its done(): sees to it that it is tried again */
 struct member_ask *offsets_make_one(struct member *m, const struct broker *b, const char *key,
 				    int64_t offset);

@@ -1,11 +1,13 @@
 /*
  * Offsets of shares go to the broker (clustering) or into the file (broadcasting).
  *
- * Apache's broker makes the table of a topic and group without a lock: of several first commits
- * that meet in its threads it keeps one and answers success to all of them (5.3.3,
- * ConsumerOffsetManager.commitOffset). So the first of ours goes alone and the others wait for its
- * answer; and for what the first commits of other members have wiped out, everything is told again
- * every RETELL_NS, when somebody asks for a commit, and when a share ends.
+ * Apache's broker takes requests of one connection in several threads, and makes the table of a
+ * topic and group without a lock: of first commits that meet it keeps one and answers success to
+ * all (5.3.3, ConsumerOffsetManager.commitOffset); of an older and a newer one either may come
+ * last. So commits of a topic to a broker go in rounds, the first of them one commit alone, and no
+ * pull carries an offset, for nobody knows when the broker has read it. What the first commits of
+ * other members have wiped out is told again: every RETELL_NS, when somebody asks for a commit, and
+ * when a share ends.
  */
 #include "base/mem.h"
 #include "consumer/member.h"
@@ -16,10 +18,10 @@
 
 #define RETELL_NS (30 * SECOND_NS)
 
-/* First commits of a topic to a broker. */
-struct opening {
-	struct list waiting; /* struct member_ask, until the first is answered */
-	bool is_open;
+/* Of a topic to a broker. */
+struct commits {
+	struct list waiting; /* struct member_ask: the next round */
+	uint32_t n_out;      /* the round that is under way */
 };
 
 static void fill(struct ask *ask, struct header_writer *w)
@@ -82,42 +84,44 @@ struct member_ask *offsets_make(struct share *s)
 	return offsets_make_one(m, s->broker, s->key, s->told);
 }
 
-static struct mosaic_slice place_of(const struct member_ask *a)
+static struct commits *commits_of(struct member *m, const char *key)
 {
-	return slice(a->key, (size_t)(strrchr(a->key, '@') - a->key));
+	struct mosaic_slice place = slice(key, (size_t)(strrchr(key, '@') - key));
+	struct commits *c = map_get(&m->commits, place);
+
+	if (c == NULL) {
+		c = mem_alloc(sizeof(*c));
+		list_init(&c->waiting);
+		map_put(&m->commits, place, c);
+	}
+	return c;
+}
+
+static void begin(struct commits *c, struct member_ask *a)
+{
+	c->n_out++;
+	member_ask_send(a);
 }
 
 void offsets_send(struct member_ask *a)
 {
-	struct member *m = a->member;
-	struct opening *o = map_get(&m->openings, place_of(a));
-
-	if (o != NULL && !o->is_open) {
-		list_add_tail(&o->waiting, &a->link);
-		return;
-	}
-	if (o == NULL) {
-		o = mem_alloc(sizeof(*o));
-		list_init(&o->waiting);
-		map_put(&m->openings, place_of(a), o);
-		a->opening = o;
-	}
-	member_ask_send(a);
+	a->commits = commits_of(a->member, a->key);
+	if (a->commits->n_out == 0)
+		begin(a->commits, a);
+	else
+		list_add_tail(&a->commits->waiting, &a->link);
 }
 
-void offsets_opened(struct member_ask *a)
+void offsets_answered(struct member_ask *a)
 {
-	struct opening *o = a->opening;
+	struct commits *c = a->commits;
 
-	o->is_open = true;
-	while (!list_empty(&o->waiting)) {
-		struct member_ask *next = LIST_ENTRY(o->waiting.next, struct member_ask, link);
+	if (--c->n_out > 0)
+		return;
+	while (!list_empty(&c->waiting)) {
+		struct member_ask *next = LIST_ENTRY(c->waiting.next, struct member_ask, link);
 		list_remove(&next->link);
-		member_ask_send(next);
-	}
-	if (a->ask.status != 0 || a->ask.response->code != RES_SUCCESS) {
-		map_remove(&a->member->openings, place_of(a)); /* the next is a first one again */
-		free(o);
+		begin(c, next);
 	}
 }
 
@@ -125,9 +129,9 @@ void offsets_forget(struct member *m)
 {
 	struct map_entry *e;
 
-	for (uint32_t pos = 0; (e = map_next(&m->openings, &pos)) != NULL;)
+	for (uint32_t pos = 0; (e = map_next(&m->commits, &pos)) != NULL;)
 		free(e->value);
-	map_free(&m->openings);
+	map_free(&m->commits);
 }
 
 void offsets_commit(struct share *s)
@@ -155,20 +159,36 @@ int offsets_save(struct member *m)
 	return error.code;
 }
 
+/* What is still under way has the next tick's offset, not this one's. */
+static bool is_due(const struct share *s)
+{
+	return s->queue.commit >= 0 && s->queue.commit != s->told &&
+	       (s->member->file != NULL || commits_of(s->member, s->key)->n_out == 0);
+}
+
 void offsets_tick(struct mosaic_timer *timer)
 {
 	struct member *m = timer->data;
 	uint64_t now = host_now_ns(m->engine->host);
 	bool is_again = now - m->retold_ns >= RETELL_NS;
 	struct map_entry *e;
+	struct list due;
 
+	list_init(&due);
 	if (is_again)
 		m->retold_ns = now;
 	for (uint32_t pos = 0; !m->config.is_manual && (e = map_next(&m->shares, &pos)) != NULL;) {
 		struct share *s = e->value;
 		if (is_again)
 			s->told = -1;
-		offsets_commit(s);
+		struct member_ask *a = is_due(s) ? offsets_make(s) : NULL;
+		if (a != NULL)
+			list_add_tail(&due, &a->link);
+	}
+	while (!list_empty(&due)) {
+		struct member_ask *a = LIST_ENTRY(due.next, struct member_ask, link);
+		list_remove(&a->link);
+		offsets_send(a);
 	}
 	(void)offsets_save(m); /* what fails is tried again with the next tick */
 	m->engine->host->timer_start(m->engine->host, &m->commit, m->config.commit_ns);

@@ -18,7 +18,6 @@
 #define SHORT_NS (50 * MS_NS) /* an empty answer sooner than this: the broker does not hold back */
 
 /* PullSysFlag of 5.3.3 */
-#define PULL_COMMIT 0x1
 #define PULL_SUSPEND 0x2
 #define PULL_SUBSCRIPTION 0x4
 
@@ -36,24 +35,17 @@ static void again(struct mosaic_timer *timer)
 	pull_next(timer->data);
 }
 
-static bool is_committing(const struct share *s)
-{
-	return !s->member->config.is_broadcast && !s->member->config.is_manual &&
-	       s->from_broker == 0 && s->queue.commit > 0;
-}
-
 static void fill(struct ask *ask, struct header_writer *w)
 {
 	const struct share *s = ask->data;
-	int32_t flags = PULL_SUSPEND | PULL_SUBSCRIPTION | (is_committing(s) ? PULL_COMMIT : 0);
 
 	header_put_str(w, "consumerGroup", s->member->config.group);
 	header_put_str(w, "topic", s->sub->topic);
 	header_put_i64(w, "queueId", s->id);
 	header_put_i64(w, "queueOffset", s->next);
 	header_put_i64(w, "maxMsgNums", s->member->config.pull_batch);
-	header_put_i64(w, "sysFlag", flags);
-	header_put_i64(w, "commitOffset", is_committing(s) ? s->queue.commit : 0);
+	header_put_i64(w, "sysFlag", PULL_SUSPEND | PULL_SUBSCRIPTION);
+	header_put_i64(w, "commitOffset", 0); /* offsets.c says why */
 	header_put_i64(w, "suspendTimeoutMillis", HOLD_MS);
 	header_put_str(w, "subscription", s->sub->expression);
 	header_put_i64(w, "subVersion", s->sub->version);
