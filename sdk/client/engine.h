@@ -111,7 +111,10 @@ struct route {
 	bool is_default; /* not made yet: writes are those of TBW102, reads are none */
 	/* the rest is route.c's, next is send.c's */
 	bool wants_default, asks_default, is_asking;
-	uint32_t n_tried; /* NameServers in this round */
+	uint32_t n_tried, at; /* NameServers in this round; the one that is asked */
+	uint32_t n_lost_from; /* queues that there were before some were lost; 0: none were */
+	uint32_t n_again;     /* times it was asked for since */
+	struct mosaic_timer again;
 	uint64_t asked_ns, body_hash, next;
 	struct list waits;
 	struct ask *ask;

@@ -3,9 +3,11 @@
  * who wait. Every refresh_ns, and after an error of a broker, it is asked for again.
  *
  * Failure modes: a NameServer that cannot be reached or answers nonsense: the next one, each once a
- * round; none is left: who waits is told why, a route that is known stays. No such topic: the route
- * is emptied; for those who want to write, the queues of TBW102 stand in, from which a broker makes
- * topics.
+ * round; none is left: who waits is told why, a route that is known stays. A route that has lost
+ * queues: a broker is restarting, or the NameServer has just begun and waits for brokers to
+ * register: asked for again after 1, 2, 4 ... s, of each NameServer in turn. No such topic: what is
+ * known stays until that has been said all this time, then the route is emptied; for those who want
+ * to write, the queues of TBW102 stand in, from which a broker makes topics.
  */
 #include "engine.h"
 #include "base/mem.h"
@@ -17,6 +19,7 @@
 #define DEFAULT_TOPIC "TBW102"
 #define NAMESRV_TIMEOUT_NS (3 * SECOND_NS)
 #define AGAIN_NS (SECOND_NS / 10) /* errors come in crowds: one question for all of them */
+#define AGAIN_MAX 5 /* after a loss: 31 s, in which Apache's brokers register once */
 
 enum perm {
 	PERM_WRITE = 2,
@@ -117,12 +120,31 @@ static struct route_queue *fit(struct route_queue *queues, uint32_t n)
 	return mem_resize(queues, (n > 0 ? n : 1) * sizeof(*queues));
 }
 
+/* Those of the topic itself. */
+static uint32_t queues_of(const struct route *r)
+{
+	return r->is_default ? 0 : r->n_writes + r->n_reads;
+}
+
+/* Begins to look for what was lost, or ends. */
+static void compare(struct route *r, uint32_t had)
+{
+	if (queues_of(r) < had && r->n_lost_from == 0) {
+		r->n_lost_from = had;
+		r->n_again = 1;
+	} else if (queues_of(r) >= r->n_lost_from || r->n_again > AGAIN_MAX) {
+		r->n_lost_from = r->n_again = 0;
+	}
+}
+
 static void read_queues(struct route *r, json_t *root)
 {
 	struct route_queue *writes = mem_alloc(ENGINE_QUEUES_MAX * sizeof(*writes));
 	struct route_queue *reads = mem_alloc(ENGINE_QUEUES_MAX * sizeof(*reads));
 	json_t *data;
 	size_t i;
+
+	uint32_t had = queues_of(r);
 
 	r->n_writes = r->n_reads = 0;
 	json_array_foreach(json_object_get(root, "queueDatas"), i, data) {
@@ -143,6 +165,7 @@ static void read_queues(struct route *r, json_t *root)
 	r->writes = fit(writes, r->n_writes);
 	r->reads = fit(reads, r->n_reads);
 	r->is_default = r->asks_default;
+	compare(r, had);
 }
 
 static void tell_watches(struct route *r)
@@ -181,6 +204,15 @@ static bool has_what(const struct route *r, const struct route_wait *w)
 	return w->for_write ? r->n_writes > 0 : r->n_reads > 0;
 }
 
+/* After a loss. */
+static void ask_later(struct route *r)
+{
+	const struct mosaic_host *host = r->engine->host;
+
+	if (r->n_lost_from > 0 && r->again.due_ns == 0 && !r->engine->is_closing)
+		host->timer_start(host, &r->again, SECOND_NS << (r->n_again - 1));
+}
+
 static void end(struct route *r, int status, const char *why, bool is_changed)
 {
 	struct list now;
@@ -199,27 +231,56 @@ static void end(struct route *r, int status, const char *why, bool is_changed)
 	}
 	if (is_changed)
 		tell_watches(r);
+	ask_later(r);
+}
+
+/* false: each has been asked. */
+static bool ask_next(struct route *r)
+{
+	struct engine *e = r->engine;
+
+	r->at = (r->at + 1) % e->n_namesrv;
+	if (++r->n_tried >= e->n_namesrv || e->is_closing)
+		return false;
+	ask(r);
+	return true;
 }
 
 static void next_namesrv(struct route *r, const char *why)
 {
-	struct engine *e = r->engine;
+	if (!ask_next(r))
+		end(r, r->engine->is_closing ? MOSAIC_E_CANCELED : MOSAIC_E_CLOSED, why, false);
+}
 
-	e->namesrv_at = (e->namesrv_at + 1) % e->n_namesrv;
-	if (++r->n_tried < e->n_namesrv && !e->is_closing)
-		ask(r);
-	else
-		end(r, e->is_closing ? MOSAIC_E_CANCELED : MOSAIC_E_CLOSED, why, false);
+/* true: what is known stays. */
+static bool is_doubted(struct route *r)
+{
+	if (queues_of(r) == 0)
+		return false;
+	if (r->n_lost_from == 0) {
+		r->n_lost_from = queues_of(r);
+		r->n_again = 1;
+	}
+	return r->n_again <= AGAIN_MAX;
 }
 
 static void no_such_topic(struct route *r)
 {
-	bool had = !r->is_default && r->n_writes + r->n_reads > 0;
+	bool had = queues_of(r) > 0;
 
-	if (r->wants_default && !r->asks_default) {
-		r->asks_default = true;
-		ask(r);
-		return;
+	if (!r->asks_default) {
+		if (had && ask_next(r))
+			return;
+		if (is_doubted(r)) {
+			end(r, MOSAIC_E_NOTFOUND, "the topic has no such queues", false);
+			return;
+		}
+		r->n_lost_from = r->n_again = 0;
+		r->asks_default = r->wants_default;
+		if (r->asks_default) {
+			ask(r);
+			return;
+		}
 	}
 	r->n_writes = r->n_reads = 0;
 	r->body_hash = 0;
@@ -232,6 +293,8 @@ static void answered(struct ask *a)
 	bool is_changed = false;
 
 	r->ask = NULL;
+	if (a->status == 0)
+		r->engine->namesrv_at = r->at;
 	if (a->status != 0) {
 		next_namesrv(r, a->why);
 	} else if (a->response->code == RES_SUCCESS) {
@@ -265,7 +328,7 @@ static void ask(struct route *r)
 			   .fill = fill, .done = answered, .data = r };
 	r->ask = a;
 	number_add(&e->numbers.route_asks, 1);
-	engine_ask(e, a, e->namesrv[e->namesrv_at], NAMESRV_TIMEOUT_NS);
+	engine_ask(e, a, e->namesrv[r->at], NAMESRV_TIMEOUT_NS);
 }
 
 static void refresh(struct route *r)
@@ -275,8 +338,17 @@ static void refresh(struct route *r)
 	r->is_asking = true;
 	r->asks_default = false;
 	r->n_tried = 0;
+	r->at = (r->engine->namesrv_at + (r->n_again > 0)) % r->engine->n_namesrv;
 	r->asked_ns = host_now_ns(r->engine->host);
 	ask(r);
+}
+
+static void again(struct mosaic_timer *timer)
+{
+	struct route *r = timer->data;
+
+	r->n_again += r->n_lost_from > 0 && r->n_again <= AGAIN_MAX;
+	refresh(r);
 }
 
 struct route *route_peek(struct engine *e, const char *topic)
@@ -291,6 +363,7 @@ static struct route *route_make(struct engine *e, const char *topic)
 	r->engine = e;
 	r->topic = mem_strdup(topic);
 	list_init(&r->waits);
+	r->again = (struct mosaic_timer){ .fire = again, .data = r };
 	map_put(&e->routes, slice_str(topic), r);
 	return r;
 }
@@ -350,8 +423,11 @@ void routes_cancel(struct engine *e)
 {
 	struct map_entry *m;
 
-	for (uint32_t pos = 0; (m = map_next(&e->routes, &pos)) != NULL;)
-		end(m->value, MOSAIC_E_CANCELED, "the client stops", false);
+	for (uint32_t pos = 0; (m = map_next(&e->routes, &pos)) != NULL;) {
+		struct route *r = m->value;
+		e->host->timer_stop(e->host, &r->again);
+		end(r, MOSAIC_E_CANCELED, "the client stops", false);
+	}
 }
 
 void route_watch_start(struct engine *e, struct route_watch *watch)

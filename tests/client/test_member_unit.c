@@ -398,6 +398,22 @@ static void an_orderly_queue_begins_when_it_is_locked(void **state)
 	assert_int_equal(r.n_unlocks, 4);
 }
 
+/* The broker may say yes when nobody here wants the lock any more. */
+static void a_queue_that_is_left_before_its_lock_came_is_unlocked(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, &orderly);
+	r.locks[0] = false;
+	rig_start(&r);
+	r.members = MEMBERS("\"192.0.2.1@a\",\"" OWN_ID "\"");
+	rebalance_all(&r.member);
+	rig_serve(&r);
+	assert_int_equal(map_count(&r.member.shares), 2);
+	assert_int_equal(r.n_unlocks, 2);
+	rig_close(&r);
+}
+
 static void a_lock_that_is_not_renewed_ends_after_30_s(void **state)
 {
 	struct rig r;
@@ -486,6 +502,7 @@ int main(void)
 		cmocka_unit_test(an_admin_moves_a_queue),
 		cmocka_unit_test(an_admin_sees_the_state_of_a_consumer),
 		cmocka_unit_test(an_orderly_queue_begins_when_it_is_locked),
+		cmocka_unit_test(a_queue_that_is_left_before_its_lock_came_is_unlocked),
 		cmocka_unit_test(a_lock_that_is_not_renewed_ends_after_30_s),
 		cmocka_unit_test(a_lost_lock_drops_what_is_cached),
 		cmocka_unit_test(an_orderly_queue_is_given_away_when_its_last_message_has_ended),

@@ -344,6 +344,95 @@ static void routes_are_asked_again_each_period(void **state)
 	rig_close(&r);
 }
 
+static void lost_queues_are_asked_for_again_soon(void **state)
+{
+	struct rig r;
+	struct outcome o;
+	struct fake_frame f;
+	(void)state;
+
+	rig_open(&r, NS_A);
+	rig_send(&r, "T", &o);
+	r.ns = rig_accept(&r, NS_A);
+	rig_route(&r, 0, ONE_BROKER);
+	fake_host_advance_ms(&r.host, 30001);
+	rig_route(&r, 0, TWO_BROKERS); /* with half as many queues */
+	for (int ms = 1000; ms <= 4000; ms *= 2) {
+		fake_host_advance_ms(&r.host, ms);
+		rig_route(&r, 0, ms < 4000 ? TWO_BROKERS : ONE_BROKER);
+	}
+	assert_int_equal(route_peek(&r.engine, "T")->n_writes, 8);
+	fake_host_advance_ms(&r.host, 20000);
+	assert_false(fake_conn_next(r.ns, &f)); /* until the next period */
+	rig_close(&r);
+}
+
+static void a_topic_that_is_gone_stays_known_for_half_a_minute(void **state)
+{
+	struct rig r;
+	struct outcome o;
+	struct fake_frame f;
+	uint32_t kept_s = 0;
+	(void)state;
+
+	rig_open(&r, NS_A);
+	rig_send(&r, "T", &o);
+	r.ns = rig_accept(&r, NS_A);
+	rig_route(&r, 0, ONE_BROKER);
+	fake_host_advance_ms(&r.host, 29000);
+	for (int i = 0; i < 90; i++) {
+		fake_host_advance_ms(&r.host, 1000);
+		while (fake_conn_next(r.ns, &f)) {
+			fake_conn_respond(r.ns, f.header.opaque, RES_TOPIC_NOT_EXIST, NO_BODY, NULL);
+			fake_host_run(&r.host);
+		}
+		kept_s += route_peek(&r.engine, "T")->n_writes == 8;
+	}
+	assert_in_range(kept_s, 30, 33);
+	rig_close(&r);
+}
+
+static void a_nameserver_that_has_lost_a_topic_is_followed_by_the_next(void **state)
+{
+	struct rig r;
+	struct outcome o;
+	(void)state;
+
+	rig_open(&r, NS_A ";" NS_B);
+	rig_send(&r, "T", &o);
+	const char *first = fake_net_attempts(r.net, NS_A) > 0 ? NS_A : NS_B;
+	r.ns = rig_accept(&r, first);
+	rig_route(&r, 0, ONE_BROKER);
+	fake_host_advance_ms(&r.host, 30001);
+	rig_route(&r, RES_TOPIC_NOT_EXIST, "");
+	r.ns = rig_accept(&r, first[3] == '1' ? NS_B : NS_A);
+	rig_route(&r, 0, TWO_BROKERS);
+	assert_int_equal(route_peek(&r.engine, "T")->n_writes, 4);
+	rig_close(&r);
+}
+
+static void a_mute_nameserver_is_left_for_all_topics(void **state)
+{
+	struct rig r;
+	struct outcome o[2];
+	(void)state;
+
+	rig_open(&r, NS_A ";" NS_B);
+	r.sender.timeout_ns = 10 * SECOND_NS;
+	rig_send(&r, "T1", &o[0]);
+	rig_send(&r, "T2", &o[1]);
+	const char *first = fake_net_attempts(r.net, NS_A) > 0 ? NS_A : NS_B;
+	rig_accept(&r, first);
+	fake_host_advance_ms(&r.host, 3001);
+	r.ns = rig_accept(&r, first[3] == '1' ? NS_B : NS_A);
+	rig_route(&r, 0, ONE_BROKER);
+	rig_route(&r, 0, ONE_BROKER);
+	assert_int_equal(route_peek(&r.engine, "T1")->n_writes, 8);
+	assert_int_equal(route_peek(&r.engine, "T2")->n_writes, 8);
+	rig_accept(&r, BROKER_A);
+	rig_close(&r);
+}
+
 static void a_group_is_told_on_each_new_connection_and_every_period(void **state)
 {
 	struct rig r;
@@ -561,6 +650,10 @@ int main(void)
 		cmocka_unit_test(a_sharding_key_has_one_queue_and_one_attempt),
 		cmocka_unit_test(a_chosen_queue_is_the_one),
 		cmocka_unit_test(routes_are_asked_again_each_period),
+		cmocka_unit_test(lost_queues_are_asked_for_again_soon),
+		cmocka_unit_test(a_topic_that_is_gone_stays_known_for_half_a_minute),
+		cmocka_unit_test(a_nameserver_that_has_lost_a_topic_is_followed_by_the_next),
+		cmocka_unit_test(a_mute_nameserver_is_left_for_all_topics),
 		cmocka_unit_test(a_group_is_told_on_each_new_connection_and_every_period),
 		cmocka_unit_test(a_long_body_is_compressed_when_that_helps),
 		cmocka_unit_test(wrong_messages_are_not_made),

@@ -83,11 +83,14 @@ void share_restart(struct share *s, int64_t offset)
 	pull_next(s);
 }
 
-/* Unlocked after the offset is known: the next owner asks for it at once. */
+/* Unlocked after the offset is known: the next owner asks for it at once. Also when the broker was
+ * asked for a lock and has not said yes: it may do so still, and nobody would have the queue for
+ * the minute that a lock lives. */
 static void give_back(struct share *s, bool is_committing)
 {
+	bool may_be_locked = s->locked_ns != 0 || s->state == SHARE_LOCKING;
 	struct member_ask *commit = is_committing ? offsets_make(s) : NULL;
-	struct member_ask *unlock = s->locked_ns != 0 ? lock_make_unlock(s) : NULL;
+	struct member_ask *unlock = may_be_locked ? lock_make_unlock(s) : NULL;
 
 	if (commit != NULL) {
 		commit->then = unlock;
