@@ -94,10 +94,10 @@ struct run {
 	struct run_write writes[RUN_WRITES];
 	struct run_sync syncs[RUN_SYNCS];
 	uint32_t n_writes, n_syncs; /* planned, then under way */
-	struct segment *linked;     /* is synced behind the only write */
+	struct segment *linked;     /* is synced by the only write or behind it */
 	uint64_t upto;  /* written below, when it is back */
 	uint64_t claim; /* durable below, when its syncs are back */
-	bool is_running, wants_sync, is_linked, is_syncing;
+	bool is_running, wants_sync, is_synced, is_linked, is_syncing;
 	bool is_empty; /* nothing had to be written or synced */
 };
 
@@ -155,6 +155,7 @@ struct commit_log {
 	uint64_t looked_end;       /* end and syncs since the last look at their size */
 	uint32_t n_synced;
 	bool syncs_are_small;
+	bool has_dsync; /* the file system keeps RWF_DSYNC of one write */
 
 	/* log_read.c */
 	struct block_list cache;

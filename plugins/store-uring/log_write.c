@@ -1,8 +1,9 @@
 /*
  * From memory to the disk, in runs:
  *   run_plan     up to eight writes of whole pages, the last one filled with zeros when it must go
- *   run_start    the writes; with one write and one file its fdatasync is linked to it, so that the
- *                kernel goes on without asking
+ *   run_start    the writes; one that is all that is not durable carries its sync with it
+ *                (RWF_DSYNC): no thread of the kernel's has to be woken for an fdatasync. Where
+ *                more is to be synced in its file, that is linked to it
  *   writes_done  `written` moves; then the syncs of every file that has bytes no sync has covered
  *   run_end      `synced` moves, syncs are answered; what came meanwhile is the next run
  *
@@ -139,8 +140,8 @@ static void writes_done(struct commit_log *log)
 	log->written = run->upto > log->written ? run->upto : log->written;
 	if (!run->wants_sync) {
 		run_end(log);
-	} else if (run->is_linked && !run->linked->is_dirty) {
-		run->is_syncing = true; /* the one linked to it was enough */
+	} else if (run->is_synced || (run->is_linked && !run->linked->is_dirty)) {
+		run->is_syncing = true; /* its own, or the one linked to it, was enough */
 		run->claim = run->upto;
 		run_end(log);
 	} else {
@@ -148,14 +149,11 @@ static void writes_done(struct commit_log *log)
 	}
 }
 
-static void write_put(struct run_write *w, bool is_linked)
+static struct io_uring_sqe *write_put(struct run_write *w)
 {
 	struct segment *segment = w->segment;
-	struct io_uring_sqe *sqe =
-		ring_write(&w->log->ring, &w->op, segment->fd, segment->slot, w->from + w->done,
-			   w->len - w->done, w->offset + w->done - segment->start);
-	if (is_linked)
-		sqe->flags |= IOSQE_IO_LINK;
+	return ring_write(&w->log->ring, &w->op, segment->fd, segment->slot, w->from + w->done,
+			  w->len - w->done, w->offset + w->done - segment->start);
 }
 
 static void run_written(struct ring_op *op, int32_t res)
@@ -168,9 +166,9 @@ static void run_written(struct ring_op *op, int32_t res)
 	w->done += got;
 	bool is_short = res == -EINTR || res == -EAGAIN || (res > 0 && w->done < w->len);
 	if (is_short && ++w->tries < WRITE_TRIES) {
-		run->is_linked = false;
+		run->is_linked = run->is_synced = false;
 		w->segment->is_dirty = true;
-		write_put(w, false);
+		write_put(w);
 		return;
 	}
 	if (res <= 0 || is_short)
@@ -248,6 +246,28 @@ static struct segment *only_dirty(const struct commit_log *log)
 	return run->n_writes == 1 && segment == run->writes[0].segment ? segment : NULL;
 }
 
+/* Hands the run's writes to the kernel. */
+static void run_submit(struct commit_log *log)
+{
+	struct run *run = &log->run;
+	struct segment *only = run->wants_sync ? only_dirty(log) : NULL;
+	run->is_synced = only && !only->is_dirty && log->has_dsync;
+	run->is_linked = only && !run->is_synced;
+	run->linked = only;
+	for (uint32_t i = 0; i < run->n_writes; i++) {
+		struct run_write *w = &run->writes[i];
+		w->block->refs++;
+		w->segment->refs++;
+		w->segment->is_dirty |= !run->is_synced;
+		struct io_uring_sqe *sqe = write_put(w);
+		sqe->rw_flags = run->is_synced ? RWF_DSYNC : 0;
+		sqe->flags |= run->is_linked ? IOSQE_IO_LINK : 0;
+	}
+	if (run->is_linked)
+		run_sync(run, &run->syncs[0], log, only);
+	ring_submit(&log->ring);
+}
+
 static void run_start(struct commit_log *log, bool wants_sync, bool all)
 {
 	struct run *run = &log->run;
@@ -260,24 +280,13 @@ static void run_start(struct commit_log *log, bool wants_sync, bool all)
 		return;
 	run->is_running = true;
 	run->wants_sync = wants_sync;
-	run->linked = wants_sync ? only_dirty(log) : NULL;
-	run->is_linked = run->linked != NULL;
+	run->is_linked = run->is_synced = false;
 	run->n_syncs = 0;
 	run->is_empty = false;
-	if (n == 0) {
+	if (n > 0)
+		run_submit(log);
+	else
 		run_sync_all(log);
-		return;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		struct run_write *w = &run->writes[i];
-		w->block->refs++;
-		w->segment->refs++;
-		w->segment->is_dirty = true;
-		write_put(w, run->is_linked);
-	}
-	if (run->is_linked)
-		run_sync(run, &run->syncs[0], log, run->linked);
-	ring_submit(&log->ring);
 }
 
 /* ---- zeros ahead ---- */

@@ -19,7 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
+
+#define EXT4_MAGIC 0xef53
+#define XFS_MAGIC 0x58465342
 
 /* ---- life ---- */
 
@@ -172,8 +176,21 @@ static int sync_found(struct commit_log *log)
 	return 0;
 }
 
+/* Others may leave the flag of a single write to a server or to a program, who may know only
+ * fsync. */
+static bool has_dsync(int dir_fd)
+{
+	struct statfs fs;
+	int fd = openat(dir_fd, LOG_FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = fstatfs(fd >= 0 ? fd : dir_fd, &fs);
+	if (fd >= 0)
+		close(fd);
+	return rc == 0 && (fs.f_type == EXT4_MAGIC || fs.f_type == XFS_MAGIC);
+}
+
 static int uring_found_all(struct commit_log *log)
 {
+	log->has_dsync = has_dsync(log->base.store->dir_fd);
 	log->is_end_known = log->n == 0;
 	if (log->n == 0)
 		return 0;

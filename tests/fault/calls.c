@@ -14,9 +14,11 @@
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define PATH_MOST 256
+#define EXT4_MAGIC 0xef53
 #define WRAP(type, name, ...)                                                                      \
 	type __wrap_##name(__VA_ARGS__);                                                           \
 	type __wrap_##name(__VA_ARGS__)
@@ -195,6 +197,29 @@ WRAP(int, syncfs, int fd)
 	disk_synced_all();
 	moment();
 	return 0;
+}
+
+ssize_t call_pwrite_dsync(int fd, const void *p, size_t n, off_t at)
+{
+	ssize_t rc = pwrite(fd, p, n, at);
+	if (rc <= 0 || !disk_has_fd(fd))
+		return rc;
+	moment();
+	int fault = disk_fault(CALL_FDATASYNC);
+	if (fault != LIE)
+		disk_synced_range(fd, (uint64_t)at, (uint64_t)rc, fault);
+	moment();
+	errno = fault > 0 ? fault : errno;
+	return fault > 0 ? -1 : rc;
+}
+
+/* Who promises as little as the loose disk is no file system that anybody knows. */
+WRAP(int, fstatfs, int fd, struct statfs *fs)
+{
+	int rc = __real_fstatfs(fd, fs);
+	if (rc == 0 && disk_is_attached())
+		fs->f_type = disk_is_loose() ? 0 : EXT4_MAGIC;
+	return rc;
 }
 
 WRAP(int, msync, void *at, size_t n, int flags)

@@ -29,5 +29,10 @@ int __real_linkat(int from_fd, const char *from, int to_fd, const char *to, int 
 int __real_unlinkat(int dir_fd, const char *path, int flags);
 int __real_mkdirat(int dir_fd, const char *path, mode_t mode);
 int __real_mkdir(const char *path, mode_t mode);
+struct statfs;
+int __real_fstatfs(int fd, struct statfs *fs);
+
+/* A pwrite with RWF_DSYNC: durable are its own bytes, and no others. */
+ssize_t call_pwrite_dsync(int fd, const void *p, size_t n, off_t at);
 
 #endif

@@ -436,6 +436,11 @@ void disk_detach(void)
 	disk.is_attached = false;
 }
 
+bool disk_is_loose(void)
+{
+	return disk.is_loose;
+}
+
 bool disk_is_attached(void)
 {
 	return disk.is_attached;
@@ -672,6 +677,11 @@ void disk_unmapped(const void *at)
 void disk_synced(int fd, int os_errno)
 {
 	inode_sync(disk.fds[fd], 0, UINT64_MAX, os_errno);
+}
+
+void disk_synced_range(int fd, uint64_t from, uint64_t len, int os_errno)
+{
+	inode_sync(disk.fds[fd], from, from + len, os_errno);
 }
 
 bool disk_synced_map(const void *at, uint64_t len, int os_errno)

@@ -76,6 +76,7 @@ uint64_t disk_random(uint64_t below);
 /* 0, SHORT_WRITE, LIE or an errno: what the call must answer. */
 int disk_fault(enum disk_call call);
 bool disk_is_attached(void);
+bool disk_is_loose(void);
 /* Path below root into `out` (of 256 bytes); false: not below. */
 bool disk_path(int dir_fd, const char *path, char *out);
 void disk_opened(int fd, const char *path, int flags, bool was_there);
@@ -87,6 +88,7 @@ void disk_resized(int fd);
 void disk_mapped(const void *at, uint64_t len, int fd, uint64_t offset);
 void disk_unmapped(const void *at);
 void disk_synced(int fd, int os_errno);
+void disk_synced_range(int fd, uint64_t from, uint64_t len, int os_errno);
 /* Of mapped bytes; false: not ours. */
 bool disk_synced_map(const void *at, uint64_t len, int os_errno);
 bool disk_has_map(const void *at);

@@ -137,7 +137,8 @@ static void an_fdatasync_that_does_nothing_is_noticed(void **state)
 {
 	(void)state;
 	a_disk_lies(&mosaic_plugin_store_mmap, CALL_FDATASYNC, false);
-	a_disk_lies(&mosaic_plugin_store_uring, CALL_FDATASYNC, false);
+	a_disk_lies(&mosaic_plugin_store_uring, CALL_FDATASYNC, false); /* RWF_DSYNC */
+	a_disk_lies(&mosaic_plugin_store_uring, CALL_FDATASYNC, true);
 }
 
 int main(void)

@@ -1,5 +1,7 @@
 #include "uring.h"
 
+#include "calls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
@@ -66,7 +68,9 @@ static int32_t perform(struct kernel *k, const struct io_uring_sqe *sqe)
 	switch (sqe->opcode) {
 	case IORING_OP_WRITE:
 	case IORING_OP_WRITE_FIXED:
-		n = pwrite(fd, at, sqe->len, (off_t)sqe->off);
+		n = sqe->rw_flags & RWF_DSYNC
+			    ? call_pwrite_dsync(fd, at, sqe->len, (off_t)sqe->off)
+			    : pwrite(fd, at, sqe->len, (off_t)sqe->off);
 		break;
 	case IORING_OP_READ:
 	case IORING_OP_READ_FIXED:
