@@ -43,6 +43,9 @@ bool store_repair(struct store_dir *d, struct report *r);
 
 /* store_verify.c: the unit that a record must have; false: none */
 bool store_unit_of(const struct message *m, uint64_t len, struct queue_unit *unit);
+/* Whether the record that a unit points to says that it belongs there. */
+bool store_unit_has_record(struct store_dir *d, const struct store_queue *q, int64_t index,
+			   const struct queue_unit *unit);
 
 /* store_small.c */
 void store_verify_small(struct store_dir *d, struct report *r, struct store_checks *checks);

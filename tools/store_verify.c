@@ -127,9 +127,8 @@ static bool tags_fit(const struct message *m, const struct queue_unit *is,
 	       (slice_is(m->topic, DELAY_TOPIC) && is->tags_code >= m->store_ms);
 }
 
-/* The record that a unit points to says that it belongs there. */
-static bool unit_has_record(struct store_dir *d, const struct store_queue *q, int64_t index,
-			    const struct queue_unit *unit)
+bool store_unit_has_record(struct store_dir *d, const struct store_queue *q, int64_t index,
+			   const struct queue_unit *unit)
 {
 	if (d->log.file_bytes == 0 || unit->size < RECORD_FIXED_BYTES)
 		return false;
@@ -180,7 +179,7 @@ static void verify_unit(struct verify *v, const struct message *m, uint64_t len)
 		return;
 	/* The topic was made again since, and this record is of the time before. */
 	if (is_there && unit.phys_offset > should.phys_offset &&
-	    unit_has_record(v->dir, q, m->queue_offset, &unit))
+	    store_unit_has_record(v->dir, q, m->queue_offset, &unit))
 		return;
 	if (q->n_missing + q->n_wrong == 0)
 		q->first_bad = (uint64_t)m->queue_offset;
@@ -208,7 +207,7 @@ static void verify_queue(struct verify *v, struct store_queue *q)
 	for (int64_t i = q->begin; i < q->end; i++) {
 		struct queue_unit unit;
 		if (!store_unit_at(v->dir, q, i, &unit) || unit_is_zero(&unit) ||
-		    unit.phys_offset < log_begin || unit_has_record(v->dir, q, i, &unit))
+		    unit.phys_offset < log_begin || store_unit_has_record(v->dir, q, i, &unit))
 			continue;
 		if (n_lost++ == 0)
 			first_lost = i;

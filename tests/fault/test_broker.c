@@ -1,6 +1,6 @@
 /*
- * The real program on a disk that breaks (shim.c) and on files in which bits have flipped. What
- * store-uring asks of its ring a preload does not see: test_errors breaks that.
+ * The real program on a disk that breaks (shim.c). What store-uring asks of its ring a preload does
+ * not see: test_errors breaks that.
  */
 #include "robust/load.h"
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEGMENT (1u << 20)
 #define STORE ", \"segment\": 1048576, \"queueSegment\": 60000"
 
 static void start_shimmed(struct child *c, const char *call, int os_errno)
@@ -99,72 +98,6 @@ static void a_segment_that_cannot_be_made_makes_it_read_only(void **state)
 	the_disk_breaks("flush-sync", "posix_fallocate", EIO);
 }
 
-/* ---- flipped bits ---- */
-
-struct pulled {
-	uint64_t n, n_wrong;
-};
-
-static void look_at(void *ctx, int64_t offset, const uint8_t *body, uint32_t len)
-{
-	struct pulled *p = ctx;
-	(void)offset;
-	for (uint32_t i = 8; i < len; i++)
-		if (body[i] != 0) {
-			p->n_wrong++;
-			break;
-		}
-	p->n++;
-}
-
-/* One bit in the body of a record in the middle of the first segment, which is long closed. */
-static void flip(const struct child *c)
-{
-	char path[160];
-	uint8_t head[8], byte;
-	uint32_t at = 0;
-	snprintf(path, sizeof(path), "%s/store/commitlog/%020d", c->dir, 0);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
-	while (at < SEGMENT / 2 && pread(fd, head, 8, at) == 8)
-		at += get32(head);
-	assert_int_equal(pread(fd, &byte, 1, at + 500), 1);
-	byte ^= 0x10;
-	assert_int_equal(pwrite(fd, &byte, 1, at + 500), 1);
-	close(fd);
-}
-
-/* A pull hands a record out as it is stored, with the checksum of its body, as Apache's broker
- * does: a client that compares finds the damage, and every other message is whole. */
-static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
-{
-	struct child c;
-	struct client client;
-	struct load l;
-	struct pulled pulled = { 0 };
-
-	(void)state;
-	child_init(&c);
-	child_config(&c, STORE, "flush-async", "", "");
-	child_start(&c);
-	load_init(&l, "FaultFlip", 1000);
-	client_open(&client, c.broker[0]);
-	assert_true(load_run(&l, &client, 4000, 32)); /* four segments */
-	client_close(&client);
-	child_stop(&c);
-	flip(&c);
-	child_start(&c);
-	client_open(&client, c.broker[0]);
-	for (int q = 0; q < LOAD_QUEUES; q++)
-		assert_true(client_pull_all(&client, l.topic, q, look_at, &pulled) > 0);
-	client_close(&client);
-	assert_true(pulled.n >= 4000);
-	assert_int_equal(pulled.n_wrong, 1);
-	child_stop(&c);
-	load_free(&l);
-	child_fini(&c);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,7 +105,6 @@ int main(void)
 		cmocka_unit_test(a_sync_that_fails_makes_it_read_only_with_flush_async),
 		cmocka_unit_test(a_queue_that_cannot_be_written_makes_it_read_only),
 		cmocka_unit_test(a_segment_that_cannot_be_made_makes_it_read_only),
-		cmocka_unit_test(a_flipped_bit_in_a_closed_segment_costs_one_message),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,3 +114,26 @@ void load_check(struct load *l, uint16_t port)
 	}
 	client_close(&c);
 }
+
+static void count_one(void *ctx, int64_t offset, const uint8_t *body, uint32_t len)
+{
+	struct check *check = ctx;
+
+	check_one(ctx, offset, body, len);
+	check->l->found[check->queue] = offset + 1;
+}
+
+void load_forget_lost(struct load *l, uint16_t port)
+{
+	struct client c;
+
+	client_open(&c, port);
+	for (int q = 0; q < LOAD_QUEUES; q++) {
+		struct check check = { l, q };
+		l->found[q] = 0;
+		(void)client_pull_all(&c, l->topic, q, count_one, &check);
+		for (int64_t i = l->found[q]; i < l->size[q]; i++)
+			l->acked[q][i] = 0; /* other messages get these offsets */
+	}
+	client_close(&c);
+}

@@ -33,4 +33,8 @@ void load_drain(struct load *l, struct client *c);
 /* Pulls everything: each acknowledged message is where its answer said, offsets are dense. */
 void load_check(struct load *l, uint16_t port);
 
+/* The same where a first part may be all that is left: what is there must be right, what lay behind
+ * it is not asked for any more. */
+void load_forget_lost(struct load *l, uint16_t port);
+
 #endif
