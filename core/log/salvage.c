@@ -134,9 +134,11 @@ static bool has_lost_sector(const uint8_t *bytes, uint64_t at, uint64_t end, uin
 static int look_at_shape(struct recovery *r, bool *looks_lost)
 {
 	struct recovery_hole *h = &r->hole;
+	/* The size of the next record begins with zeros: the sector may have ended behind them. */
+	uint64_t limit = h->next + RECORD_AT_MAGIC;
 	*looks_lost = false;
-	while (h->shape_at < h->next && !*looks_lost) {
-		uint64_t left = h->next - h->shape_at;
+	while (h->shape_at < limit && !*looks_lost) {
+		uint64_t left = limit - h->shape_at;
 		uint32_t need = left < SECTOR_BYTES ? (uint32_t)left : SECTOR_BYTES, have;
 		const uint8_t *bytes;
 		int rc = cursor_get(&r->records, r->log->commit_log, h->shape_at, need,
@@ -148,7 +150,7 @@ static int look_at_shape(struct recovery *r, bool *looks_lost)
 		*looks_lost = has_lost_sector(bytes, h->shape_at, end, r->at);
 		/* Sectors are looked at whole: the next step begins with one. */
 		uint64_t whole = end / SECTOR_BYTES * SECTOR_BYTES;
-		h->shape_at = end == h->next || whole <= h->shape_at ? end : whole;
+		h->shape_at = end == limit || whole <= h->shape_at ? end : whole;
 	}
 	return 0;
 }
