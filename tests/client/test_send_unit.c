@@ -383,7 +383,8 @@ static void a_topic_that_is_gone_stays_known_for_half_a_minute(void **state)
 	for (int i = 0; i < 90; i++) {
 		fake_host_advance_ms(&r.host, 1000);
 		while (fake_conn_next(r.ns, &f)) {
-			fake_conn_respond(r.ns, f.header.opaque, RES_TOPIC_NOT_EXIST, NO_BODY, NULL);
+			fake_conn_respond(r.ns, f.header.opaque, RES_TOPIC_NOT_EXIST, NO_BODY,
+					  NULL);
 			fake_host_run(&r.host);
 		}
 		kept_s += route_peek(&r.engine, "T")->n_writes == 8;
