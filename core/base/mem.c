@@ -1,29 +1,22 @@
 #include "base/mem.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static _Noreturn void out_of_memory(size_t size)
-{
-	fprintf(stderr, "mosaic: out of memory: cannot allocate %zu bytes\n", size);
-	abort();
-}
-
 void *mem_alloc(size_t size)
 {
-	void *ptr = calloc(1, size != 0 ? size : 1);
+	void *ptr;
 
-	if (!ptr)
-		out_of_memory(size);
+	while ((ptr = calloc(1, size != 0 ? size : 1)) == NULL)
+		mem_short(size);
 	return ptr;
 }
 
 void *mem_resize(void *ptr, size_t size)
 {
-	void *moved = realloc(ptr, size != 0 ? size : 1);
+	void *moved;
 
-	if (!moved)
-		out_of_memory(size);
+	while ((moved = realloc(ptr, size != 0 ? size : 1)) == NULL)
+		mem_short(size);
 	return moved;
 }
 

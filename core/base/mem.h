@@ -14,4 +14,8 @@ void *mem_resize(void *ptr, size_t size); /* as realloc */
 char *mem_strdup(const char *text);
 /* free() from <stdlib.h> releases all of them. */
 
+/* What they do without memory; when it returns they try again. This floor's ends the process;
+ * libmosaic, a guest in its process, is linked with one of its own, which waits. */
+void mem_short(size_t size);
+
 #endif

@@ -1,6 +1,7 @@
 /* The thread of a client around its engine, and the doors for other threads. */
 #include "client.h"
 #include "base/mem.h"
+#include "memory.h"
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,12 +55,15 @@ int32_t mosaic_client_create(const struct mosaic_client_options *options,
 {
 	if (options->struct_size < sizeof(*options))
 		return err_set(error, MOSAIC_E_INVAL, "options: struct_size is not set");
+	int rc = memory_check(error);
+	if (rc != 0)
+		return rc;
 	struct mosaic_client *c = mem_alloc(sizeof(*c));
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_cond_init(&c->changed, NULL);
 	list_init(&c->members);
 	logger_init(&c->logger, -1);
-	int rc = take_options(c, options, error);
+	rc = take_options(c, options, error);
 	if (rc == 0)
 		rc = plugin_adopt(&mosaic_plugin_transport_tcp, "(built in)", NULL, &c->tcp, error);
 	if (rc != 0) {
@@ -132,11 +136,20 @@ static int start_thread(struct mosaic_client *c)
 	return rc;
 }
 
+static void end_loop(struct mosaic_client *c)
+{
+	plugin_instance_free(&c->place);
+	host_loop_fini(&c->loop);
+	atomic_store(&c->loop.thread, 0); /* this thread, or another of its number, goes on */
+}
+
 int32_t mosaic_client_start(struct mosaic_client *c, struct mosaic_error *error)
 {
 	if (c->transport != NULL)
 		return err_set(error, MOSAIC_E_INVAL, "a client is started once");
-	int rc = host_loop_init(&c->loop, &c->logger, error);
+	int rc = memory_check(error);
+	if (rc == 0)
+		rc = host_loop_init(&c->loop, &c->logger, error);
 	if (rc != 0)
 		return rc;
 	host_init(&c->host, &c->loop, "client", NULL, NULL);
@@ -163,8 +176,7 @@ int32_t mosaic_client_start(struct mosaic_client *c, struct mosaic_error *error)
 	pthread_mutex_unlock(&c->lock);
 	return 0;
 fini_loop:
-	plugin_instance_free(&c->place);
-	host_loop_fini(&c->loop);
+	end_loop(c);
 	return rc;
 }
 
@@ -227,9 +239,7 @@ void mosaic_client_stop(struct mosaic_client *c)
 	host_loop_post(&c->loop, &c->stop);
 	pthread_join(c->thread, NULL);
 	c->tcp.ops.transport.destroy(c->transport);
-	plugin_instance_free(&c->place);
-	host_loop_fini(&c->loop);
-	atomic_store(&c->loop.thread, 0); /* somebody else may get its number */
+	end_loop(c);
 }
 
 void mosaic_client_destroy(struct mosaic_client **client)

@@ -3,8 +3,10 @@
 #include <lz4frame.h>
 #include <mosaic/producer.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define LEVEL 5
 #define FIRST_BYTES 4096 /* of the room to decompress into; it doubles */
@@ -104,7 +106,17 @@ static int inflate_all(struct mosaic_slice body, struct sink *out)
 			state = Z_OK;
 	}
 	inflateEnd(&z);
-	return rc != 0 ? rc : state == Z_STREAM_END ? 0 : MOSAIC_E_CORRUPT;
+	if (rc != 0)
+		return rc;
+	return state == Z_STREAM_END ? 0 : state == Z_MEM_ERROR ? MOSAIC_E_NOMEM : MOSAIC_E_CORRUPT;
+}
+
+static int lz4_status(size_t hint)
+{
+	bool is_short = LZ4F_isError(hint) &&
+			strstr(LZ4F_getErrorName(hint), "allocation_failed") != NULL;
+
+	return is_short ? MOSAIC_E_NOMEM : MOSAIC_E_CORRUPT;
 }
 
 static int lz4_all(struct mosaic_slice body, struct sink *out)
@@ -123,12 +135,18 @@ static int lz4_all(struct mosaic_slice body, struct sink *out)
 			break;
 		hint = LZ4F_decompress(z, out->bytes + out->len, &n, body.ptr + at, &used, NULL);
 		if (LZ4F_isError(hint) || (hint != 0 && n == 0 && used == 0))
-			rc = MOSAIC_E_CORRUPT;
+			rc = lz4_status(hint);
 		out->len += n;
 		at += used;
 	}
 	LZ4F_freeDecompressionContext(z);
 	return rc;
+}
+
+static int zstd_status(size_t hint)
+{
+	return ZSTD_getErrorCode(hint) == ZSTD_error_memory_allocation ? MOSAIC_E_NOMEM
+								       : MOSAIC_E_CORRUPT;
 }
 
 static int zstd_all(struct mosaic_slice body, struct sink *out)
@@ -149,7 +167,7 @@ static int zstd_all(struct mosaic_slice body, struct sink *out)
 		ZSTD_outBuffer to = { .dst = out->bytes, .size = out->room, .pos = out->len };
 		hint = ZSTD_decompressStream(z, &to, &in);
 		if (ZSTD_isError(hint) || (hint != 0 && to.pos == out->len && in.pos == before))
-			rc = MOSAIC_E_CORRUPT;
+			rc = zstd_status(hint);
 		out->len = to.pos;
 	}
 	ZSTD_freeDStream(z);

@@ -4,6 +4,7 @@
  */
 #include "producer_priv.h"
 #include "base/mem.h"
+#include "memory.h"
 #include "wire/codes.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,6 +137,8 @@ int32_t mosaic_producer_create(struct mosaic_client *client,
 	const struct mosaic_producer_options none = { .struct_size = sizeof(none) };
 	int rc = check_options(options != NULL ? options : &none, error);
 
+	if (rc == 0)
+		rc = memory_check(error);
 	if (rc != 0)
 		return rc;
 	struct mosaic_producer *p = mem_alloc(sizeof(*p));

@@ -11,6 +11,7 @@
  */
 #include "engine.h"
 #include "base/mem.h"
+#include "memory.h"
 #include "wire/codes.h"
 #include "wire/json.h"
 #include <stdio.h>
@@ -179,7 +180,7 @@ static void tell_watches(struct route *r)
 /* false: it cannot be read. */
 static bool route_read(struct route *r, struct mosaic_slice body, bool *is_changed)
 {
-	json_t *data, *root = json_read(body, NULL);
+	json_t *data, *root = memory_json(body);
 	uint64_t hash = hash_bytes(body.ptr, body.len);
 	bool is_new = false;
 	size_t i;

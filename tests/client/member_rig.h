@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "base/num.h"
 #include "consumer/member.h"
 #include "support/fake_net.h"
@@ -203,6 +204,11 @@ static inline void serve_broker(struct rig *r, struct mosaic_conn *conn,
 		fake_conn_respond(conn, opaque, 0, NO_BODY, NULL);
 }
 
+static inline bool next_request(struct mosaic_conn *conn, struct fake_frame *f)
+{
+	return conn != NULL && !fake_conn_is_closed(conn) && fake_conn_next(conn, f);
+}
+
 /* Until nobody asks any more. */
 static inline void rig_serve(struct rig *r)
 {
@@ -213,16 +219,16 @@ static inline void rig_serve(struct rig *r)
 	fake_host_run(&r->host);
 	while (!is_quiet) {
 		is_quiet = true;
-		if (r->ns == NULL)
+		if (r->ns == NULL || fake_conn_is_closed(r->ns))
 			r->ns = fake_net_accept(r->net, "ns:1");
-		while (r->ns != NULL && fake_conn_next(r->ns, &f)) {
+		while (next_request(r->ns, &f)) {
 			serve_route(r, &f);
 			is_quiet = false;
 		}
 		for (int i = 0; i < 2; i++) {
 			if (r->conns[i] == NULL || fake_conn_is_closed(r->conns[i]))
 				r->conns[i] = fake_net_accept(r->net, addresses[i]);
-			while (r->conns[i] != NULL && fake_conn_next(r->conns[i], &f)) {
+			while (next_request(r->conns[i], &f)) {
 				serve_broker(r, r->conns[i], &f);
 				is_quiet = false;
 			}
@@ -255,7 +261,7 @@ static inline void rig_messages(struct rig *r, int32_t id, uint32_t n, uint32_t 
 {
 	struct pull_seen *p = &r->pulls[id];
 	struct buf body = BUF_INIT;
-	uint8_t *filler = calloc(1, size);
+	uint8_t *filler = mem_alloc(size);
 	char next[24];
 
 	assert_int_not_equal(p->opaque, 0);
@@ -292,7 +298,7 @@ static inline void rig_answer(struct rig *r, int32_t id, int32_t code, const cha
 
 static inline bool is_pulling(const struct rig *r, int32_t id)
 {
-	return r->pulls[id].opaque != 0;
+	return r->pulls[id].opaque != 0 && !fake_conn_is_closed(r->pulls[id].conn);
 }
 
 /* Takes n messages of a queue and ends them. */

@@ -382,7 +382,7 @@ bool fake_conn_next(struct mosaic_conn *conn, struct fake_frame *frame)
 
 void fake_conn_raw(struct mosaic_conn *conn, const void *bytes, uint32_t len)
 {
-	uint8_t *copy = malloc(len > 0 ? len : 1);
+	uint8_t *copy = mem_alloc(len);
 
 	ASSERT(!conn->is_closed);
 	if (len > 0)
@@ -408,7 +408,7 @@ static void conn_send(struct mosaic_conn *conn, int32_t code, int32_t opaque, in
 		room += HEADER_FIELD_ROOM(strlen(key), strlen(value));
 	}
 	va_end(count);
-	memory = malloc(room + body.len);
+	memory = mem_alloc(room + body.len);
 	header_begin(&w, memory, room, SERIALIZE_JSON, code, opaque, flag, LANGUAGE_JAVA,
 		     conn->version);
 	while ((key = va_arg(fields, const char *)) != NULL)

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "consumer/push.h"
+#include "memory.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -175,6 +176,8 @@ int32_t mosaic_consumer_create(struct mosaic_client *client,
 {
 	int rc = check(options, error);
 
+	if (rc == 0)
+		rc = memory_check(error);
 	if (rc != 0)
 		return rc;
 	struct mosaic_consumer *c = mem_alloc(sizeof(*c));
@@ -241,7 +244,9 @@ int32_t mosaic_consumer_subscribe(struct mosaic_consumer *c, const char *topic, 
 {
 	struct subscribing x = { .task = { .begin = begin_subscribing }, .consumer = c };
 
-	int rc = subscription_make(topic, kind, expression, &x.sub, error);
+	int rc = memory_check(error);
+	if (rc == 0)
+		rc = subscription_make(topic, kind, expression, &x.sub, error);
 	if (rc != 0)
 		return rc;
 	rc = subscription_check(c->client, c->member.config.group, x.sub, error);

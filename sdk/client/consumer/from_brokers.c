@@ -5,6 +5,7 @@
 #include "consumer/member.h"
 #include "consumer/running_info.h"
 #include "incoming.h"
+#include "memory.h"
 #include "wire/codes.h"
 #include "wire/json.h"
 
@@ -75,7 +76,7 @@ static void reset_all(struct member *m, json_t *table)
 	size_t i;
 
 	json_object_foreach(table, key, value) {
-		json_t *queue = json_read(slice_str(key), NULL);
+		json_t *queue = memory_json(slice_str(key));
 		if (queue != NULL && json_is_integer(value))
 			reset(m, queue, json_integer_value(value));
 		json_decref(queue);
@@ -91,7 +92,7 @@ void incoming_reset_offset(void *service, struct request *req)
 
 	if (m == NULL)
 		return;
-	root = json_read(req->body, NULL);
+	root = memory_json(req->body);
 	if (root == NULL) {
 		reply_remark(&req->ticket, RES_SYSTEM_ERROR, "the body is no JSON");
 		return;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "consumer/member.h"
 #include "consumer/received_set.h"
+#include "memory.h"
 #include <mosaic/consumer.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,7 @@ struct mosaic_puller {
 	struct polling *polling; /* that waits */
 	struct mosaic_timer poll_limit;
 	struct received_set set; /* of the thread that polls */
+	bool has_failed; /* to show, for want of memory. Guarded by is_showing like held */
 	struct client_task *stopping;
 	bool is_started, is_stopped;
 };
@@ -108,7 +110,23 @@ static void ends(struct member *m, struct share *s)
 
 static const struct member_ops ops = { .ready = ready, .ends = ends };
 
-/* What was given away is consumed now; not what a poll is just about to give. */
+static void settle_one(struct mosaic_puller *p, struct item *item)
+{
+	struct share *s = item->queue != NULL ? CONTAINER_OF(item->queue, struct share, queue)
+					      : NULL;
+
+	if (p->has_failed)
+		process_queue_put_back(item);
+	else
+		process_queue_done(item);
+	if (s != NULL && p->has_failed)
+		ready(&p->member, s);
+	else if (s != NULL)
+		share_settled(s);
+}
+
+/* What was given away is consumed now; not what a poll is just about to give. What could not be
+ * shown comes again. */
 static void settle(struct mosaic_puller *p)
 {
 	uint32_t n = p->n_held;
@@ -116,16 +134,10 @@ static void settle(struct mosaic_puller *p)
 	if (atomic_load_explicit(&p->is_showing, memory_order_acquire))
 		return;
 	p->n_held = 0;
-	number_add(&p->member.engine->numbers.consumed, n);
-	for (uint32_t i = 0; i < n; i++) {
-		struct item *item = p->held[i];
-		struct share *s = item->queue != NULL
-					  ? CONTAINER_OF(item->queue, struct share, queue)
-					  : NULL;
-		process_queue_done(item);
-		if (s != NULL)
-			share_settled(s);
-	}
+	if (!p->has_failed)
+		number_add(&p->member.engine->numbers.consumed, n);
+	for (uint32_t i = 0; i < n; i++)
+		settle_one(p, p->held[i]);
 }
 
 static void begin_poll(struct client_task *task)
@@ -161,6 +173,9 @@ static int show(struct mosaic_puller *p)
 		item_decode(p->held[i], &m);
 		rc = received_set_add(&p->set, &m, p->brokers[i]);
 	}
+	if (rc != 0)
+		received_set_free(&p->set);
+	p->has_failed = rc != 0;
 	atomic_store_explicit(&p->is_showing, false, memory_order_release);
 	return rc;
 }
@@ -399,8 +414,10 @@ int32_t mosaic_puller_subscribe(struct mosaic_puller *p, const char *topic, uint
 {
 	struct subscribing x = { .task = { .begin = begin_subscribing }, .puller = p,
 				 .error = error };
-	int rc = subscription_make(topic, kind, expression, &x.sub, error);
+	int rc = memory_check(error);
 
+	if (rc == 0)
+		rc = subscription_make(topic, kind, expression, &x.sub, error);
 	if (rc != 0)
 		return rc;
 	rc = subscription_check(p->client, p->member.config.group, x.sub, error);
@@ -418,10 +435,11 @@ static void assign(struct subscribing *x)
 
 	free(m->assigned);
 	m->assigned = x->queues;
+	x->queues = NULL; /* taken */
 	m->n_assigned = x->count;
 	for (uint32_t i = 0; i < x->count; i++) {
 		struct subscription *sub;
-		const char *topic = x->queues[i].topic;
+		const char *topic = m->assigned[i].topic;
 		if (map_get(&m->topics, slice_str(topic)) == NULL &&
 		    subscription_make(topic, MOSAIC_TAGS, NULL, &sub, NULL) == 0)
 			member_subscribe(m, sub);
@@ -442,8 +460,6 @@ static void begin_assigning(struct client_task *task)
 		rc = err_set(x->error, MOSAIC_E_INVAL, "topics were subscribed");
 	if (rc == 0)
 		assign(x);
-	else
-		free(x->queues);
 	client_task_end(task, rc);
 }
 
@@ -455,10 +471,15 @@ int32_t mosaic_puller_assign(struct mosaic_puller *p, const struct mosaic_queue 
 
 	if (count > QUEUES_MAX)
 		return err_set(error, MOSAIC_E_LIMIT, "more than %d queues", QUEUES_MAX);
+	int rc = memory_check(error);
+	if (rc != 0)
+		return rc;
 	x.queues = mem_alloc((count + 1) * sizeof(*x.queues));
 	if (count > 0)
 		memcpy(x.queues, queues, count * sizeof(*queues));
-	return client_task_run(p->client, &x.task);
+	rc = client_task_run(p->client, &x.task);
+	free(x.queues); /* that were not taken */
+	return rc;
 }
 
 /* ---- create, start, stop ---- */
@@ -498,6 +519,9 @@ int32_t mosaic_puller_create(struct mosaic_client *client, const struct mosaic_p
 		.commit_ns = given(o->commit_ms, 5000) * MS_NS, .balance = o->balance,
 		.offset_dir = o->offset_dir,
 	};
+	int rc = memory_check(error);
+	if (rc != 0)
+		return rc;
 	struct mosaic_puller *p = mem_alloc(sizeof(*p));
 	p->client = client;
 	p->batch = given(o->batch, 10);
@@ -505,7 +529,7 @@ int32_t mosaic_puller_create(struct mosaic_client *client, const struct mosaic_p
 	p->brokers = mem_alloc(p->batch * sizeof(const char *));
 	p->place = (struct client_member){ .stop = stop_member, .destroy = destroy_member };
 	list_init(&p->ready);
-	int rc = member_init(&p->member, client, &config, &ops, error);
+	rc = member_init(&p->member, client, &config, &ops, error);
 	if (rc == 0 && client_add(client, &p->place) != 0)
 		rc = err_set(error, MOSAIC_E_CLOSED, "the client is not running");
 	if (rc != 0) {

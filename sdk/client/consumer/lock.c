@@ -4,6 +4,7 @@
  * locked longer than 30 s ago is not used.
  */
 #include "consumer/member.h"
+#include "memory.h"
 #include "wire/codes.h"
 #include "wire/json.h"
 
@@ -79,7 +80,7 @@ static void answered(struct member_ask *a)
 	if (!m->is_running)
 		return;
 	if (a->ask.status == 0 && a->ask.response->code == RES_SUCCESS)
-		root = json_read(a->ask.answer, NULL);
+		root = memory_json(a->ask.answer);
 	if (root == NULL) { /* what is locked stays so until its time is over */
 		lock_soon(m);
 		return;

@@ -12,6 +12,7 @@
 #include "consumer/received_set.h"
 #include "consumer/subscription.h"
 #include "client.h"
+#include "memory.h"
 #include "wire/codes.h"
 #include "wire/props.h"
 #include <mosaic/consumer.h>
@@ -58,6 +59,7 @@ struct mosaic_popper {
 	bool is_stopped;
 	char why[300];
 	/* the receiving thread's */
+	bool has_failed; /* to show, for want of memory */
 	struct received_set set;
 	char (*receipts)[RECEIPT_MAX];
 };
@@ -117,6 +119,7 @@ struct receiving {
 	struct client_task task;
 	struct mosaic_popper *popper;
 	uint32_t timeout_ms;
+	bool is_again; /* what is shown could not be, for want of memory */
 };
 
 static void end_receive(struct mosaic_popper *p, int status)
@@ -158,6 +161,8 @@ static void answered(struct ask *ask)
 		struct popped *a = popped_make(s, ask);
 		if (a != NULL)
 			list_add_tail(&p->answers, &a->link);
+		else
+			LOG_WARN(host, "pop_dropped", "topic=%s text=\"no memory\"", p->topic);
 		p->why[0] = '\0';
 	} else if (ask->status != 0) {
 		snprintf(p->why, sizeof(p->why), "%s", ask->why);
@@ -260,6 +265,10 @@ static void begin_receive(struct client_task *task)
 		client_task_end(task, p->is_stopped ? MOSAIC_E_CLOSED : MOSAIC_E_INVAL);
 		return;
 	}
+	if (x->is_again && p->shown->until_ns > host_now_ns(host)) {
+		list_add_tail(p->answers.next, &p->shown->link);
+		p->shown = NULL;
+	}
 	popped_free(p, p->shown);
 	p->shown = next_answer(p);
 	p->why[0] = '\0';
@@ -328,17 +337,22 @@ int32_t mosaic_popper_receive(struct mosaic_popper *p, uint32_t timeout_ms,
 			      const struct mosaic_received **messages, uint32_t *count)
 {
 	struct receiving x = { .task = { .begin = begin_receive }, .popper = p,
-			       .timeout_ms = timeout_ms };
+			       .timeout_ms = timeout_ms, .is_again = p->has_failed };
 
 	*messages = NULL;
 	*count = 0;
 	if (client_on_thread(p->client))
 		return MOSAIC_E_INVAL;
+	p->has_failed = false;
 	received_set_free(&p->set);
 	int rc = client_task_run(p->client, &x.task);
 	/* shown changes only in receive and destroy: this thread may read it. */
-	if (rc == 0 && p->shown != NULL)
+	if (rc == 0 && p->shown != NULL) {
 		rc = show(p, p->shown);
+		p->has_failed = rc != 0;
+	}
+	if (p->has_failed)
+		received_set_free(&p->set);
 	*messages = p->set.messages;
 	*count = p->set.count;
 	return rc;
@@ -509,6 +523,8 @@ int32_t mosaic_popper_create(struct mosaic_client *client, const struct mosaic_p
 {
 	int rc = check(o, error);
 
+	if (rc == 0)
+		rc = memory_check(error);
 	if (rc != 0)
 		return rc;
 	struct mosaic_popper *p = mem_alloc(sizeof(*p));

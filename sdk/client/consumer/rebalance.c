@@ -10,8 +10,8 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "consumer/member.h"
+#include "memory.h"
 #include "wire/codes.h"
-#include "wire/json.h"
 #include <stdlib.h>
 
 #define PERIOD_NS (20 * SECOND_NS)
@@ -119,7 +119,7 @@ static bool read_list(struct member_topic *t, struct mosaic_slice body)
 {
 	struct member *m = t->member;
 	struct route *r = route_peek(m->engine, t->sub->topic);
-	json_t *root = json_read(body, NULL);
+	json_t *root = memory_json(body);
 	uint32_t n, own;
 
 	if (root == NULL || r == NULL || r->n_reads == 0) {

@@ -16,9 +16,11 @@
  * Structs begin with their size: set struct_size, zero the rest; 0 and NULL mean the default.
  * Strings given are copied inside the call unless said otherwise.
  *
- * Memory: what depends on the size of messages and answers is bounded and may be refused with
- * MOSAIC_E_NOMEM. When not even some hundred bytes can be had for a route or a connection, the
- * process is ended (abort), as malloc of a kernel that overcommits would do anyway.
+ * Memory: the library never ends the process for want of it. What depends on the size of messages
+ * is bounded and may be refused with MOSAIC_E_NOMEM; so is whatever a function of this API makes. A
+ * message that could not be shown for want of memory is shown again later. When the client's thread
+ * finds no memory for the small things in between (a route, a connection), it waits for some, and
+ * with it those who wait for the thread. Times for messages and locks run on meanwhile.
  */
 #ifndef MOSAIC_CLIENT_H
 #define MOSAIC_CLIENT_H

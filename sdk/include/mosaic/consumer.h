@@ -140,7 +140,8 @@ MOSAIC_EXPORT int32_t mosaic_puller_start(struct mosaic_puller *puller, struct m
 /*
  * [blocks] up to timeout_ms. *messages, *count: what came, 0 when nothing did; lent until the next
  * poll or destroy of this puller. One thread polls at a time. The next poll, a commit or the stop
- * takes them as consumed. MOSAIC_E_CLOSED: stopped or not started.
+ * takes them as consumed. MOSAIC_E_CLOSED: stopped or not started; MOSAIC_E_NOMEM: what came could
+ * not be shown, the next poll shows it; MOSAIC_E_INVAL: another thread polls.
  */
 MOSAIC_EXPORT int32_t mosaic_puller_poll(struct mosaic_puller *puller, uint32_t timeout_ms,
 					 const struct mosaic_received **messages, uint32_t *count);
