@@ -53,7 +53,10 @@ static int ring_fault(const struct io_uring_sqe *sqe)
 	switch (sqe->opcode) {
 	case IORING_OP_FSYNC: return fails(&faults.ring_sync);
 	case IORING_OP_WRITE:
-	case IORING_OP_WRITE_FIXED: return fails(&faults.ring_write);
+	case IORING_OP_WRITE_FIXED:
+		if ((sqe->rw_flags & RWF_DSYNC) && fails(&faults.ring_sync))
+			return fails(&faults.ring_sync);
+		return fails(&faults.ring_write);
 	case IORING_OP_READ: return fails(&faults.ring_read);
 	default: return 0;
 	}

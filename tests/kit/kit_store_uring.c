@@ -327,7 +327,7 @@ static void short_writes_are_continued(void **state)
 	stop(&k);
 }
 
-static void fails_once(int *fault, int os_errno, int32_t code)
+static void fails_once(int *fault, int os_errno, int32_t code, uint64_t n_bytes)
 {
 	struct store_kit k;
 	struct mosaic_span room;
@@ -335,16 +335,17 @@ static void fails_once(int *fault, int os_errno, int32_t code)
 	kit_open_at(&k, 0);
 	kit_append(&k, k.log, 10000);
 	assert_int_equal(kit_sync(&k, k.log, 10000), 0);
+	uint64_t end = 10000 + n_bytes;
 	fault_set(fault, os_errno);
-	kit_append(&k, k.log, 10000);
-	assert_true(kit_sync(&k, k.log, 20000) < 0);
+	kit_append(&k, k.log, n_bytes);
+	assert_true(kit_sync(&k, k.log, end) < 0);
 	fault_set(fault, 0);
-	assert_true(kit_sync(&k, k.log, 20000) < 0);
+	assert_true(kit_sync(&k, k.log, end) < 0);
 	assert_int_equal(k.ops->reserve(k.log, 1, &room), MOSAIC_E_FATAL);
 	assert_int_equal(k.h.n_failed, 1);
 	if (k.h.failure.os_errno == os_errno) /* kernels before 6.10 cannot be told which */
 		assert_int_equal(k.h.failure.code, code);
-	kit_check(&k, k.log, 0, 20000); /* reading goes on */
+	kit_check(&k, k.log, 0, end); /* reading goes on */
 	assert_true(kit_close(&k) < 0);
 	assert_true(is_there(&k, "abort"));
 	kit_open_at(&k, 10000);
@@ -356,14 +357,21 @@ static void fails_once(int *fault, int os_errno, int32_t code)
 static void store_04_a_failed_write_is_final(void **state)
 {
 	(void)state;
-	fails_once(&faults.ring_write, EIO, MOSAIC_E_IO);
-	fails_once(&faults.ring_write, ENOSPC, MOSAIC_E_NOSPACE);
+	fails_once(&faults.ring_write, EIO, MOSAIC_E_IO, 10000);
+	fails_once(&faults.ring_write, ENOSPC, MOSAIC_E_NOSPACE, 10000);
 }
 
+static void store_04_a_failed_sync_of_a_write_is_final(void **state)
+{
+	(void)state;
+	fails_once(&faults.ring_sync, EIO, MOSAIC_E_IO, 10000);
+}
+
+/* So many bytes were written in part before anybody asked for a sync. */
 static void store_04_a_failed_linked_sync_is_final(void **state)
 {
 	(void)state;
-	fails_once(&faults.ring_sync, EIO, MOSAIC_E_IO);
+	fails_once(&faults.ring_sync, EIO, MOSAIC_E_IO, 500000);
 }
 
 static void a_polling_kernel_thread_does_the_same(void **state)
@@ -436,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_sync_leaves_lent_room_alone),
 		cmocka_unit_test(short_writes_are_continued),
 		cmocka_unit_test(store_04_a_failed_write_is_final),
+		cmocka_unit_test(store_04_a_failed_sync_of_a_write_is_final),
 		cmocka_unit_test(store_04_a_failed_linked_sync_is_final),
 		cmocka_unit_test(a_polling_kernel_thread_does_the_same),
 		cmocka_unit_test(a_directory_moves_between_the_stores),
