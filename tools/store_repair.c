@@ -201,8 +201,8 @@ static void collect(void *ctx, const struct walk_item *item)
 		q->n_units = 0;
 		q->first_unit = index;
 	}
-	/* Another record is at this index and says so too: what says where this one belongs has been
-	 * damaged, or it is of a topic that was made again. */
+	/* Another record is at this index and says so too: what says where this one belongs has
+	 * been damaged, or it is of a topic that was made again. */
 	struct queue_unit was;
 	if (store_unit_at(p->dir, q, index, &was) && was.phys_offset != unit.phys_offset &&
 	    store_unit_has_record(p->dir, q, index, &was))

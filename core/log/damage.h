@@ -5,8 +5,8 @@
  *
  * The rule. What was appended since the log was opened is in memory as it came; it is trusted. What
  * lies below `unproven` may have been read from a disk and is compared each time it is handed out:
- * at open that is the whole log, and a read that had to wait for the store (MOSAIC_PENDING) moves it
- * to the log's end as it is then: the store brings in more than it is asked for, so nobody knows
+ * at open that is the whole log, and a read that had to wait for the store (MOSAIC_PENDING) moves
+ * it to the log's end as it is then: the store brings in more than it is asked for, so nobody knows
  * which of the older bytes came back. A consumer that keeps up reads above it and pays nothing.
  *
  * A record has a checksum of its body, says where it lies, and to which topic, queue and index it

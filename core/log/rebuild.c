@@ -143,7 +143,7 @@ static void begin_step(struct recovery *r)
 				break;
 			qr->low--;
 		}
-		q->max_offset = qr->low;
+		q->max_offset = qr->checked = qr->low;
 		r->queue = NULL;
 	}
 	r->then(r);
@@ -249,7 +249,7 @@ static enum rebuild_result close_gap(struct recovery *r, struct queue *q, int64_
 	return fill(r, q, index);
 }
 
-/* Whether a record that jumps over indexes is of another one: the unit of the next index is its own,
+/* Whether a record that jumps over indexes is of another: the unit of the next index is its own,
  * or its record, further behind, agrees. Then what says here where it belongs has been damaged. */
 static int is_misplaced(struct recovery *r, struct queue *q, const struct message *m, bool *is,
 			bool *is_next)
@@ -402,6 +402,8 @@ static void end_step(struct recovery *r)
 			return;
 		q->min_offset = qr->low;
 		q->visible = q->max_offset;
+		if (!r->open.was_clean && r->ops->distrust && q->max_offset > qr->checked)
+			r->ops->distrust(q->stream, (uint64_t)qr->checked * QUEUE_UNIT_BYTES);
 		r->queue = NULL;
 	}
 	r->then(r);

@@ -25,6 +25,8 @@
 #define WINDOW_BYTES (1u << 20)
 /* Other brokers of this process get their turn after so much. */
 #define PAUSE_BYTES (UINT64_C(8) << 20)
+/* So much is written again when no checkpoint says what was durable: it is saved each second. */
+#define UNKNOWN_BYTES (UINT64_C(64) << 20)
 /* How much older than the checkpoint a segment must begin (StoreCheckpoint.getMinTimestamp). */
 #define BEFORE_MS 3000
 
@@ -360,7 +362,7 @@ static void scan_begin(struct recovery *r)
 	LOG_INFO(r->log->host, "recovery", "clean=%d from=%" PRIu64 " units_from=%" PRIu64,
 		 !r->is_crash, r->start, r->units_from);
 	r->is_whole = r->start == r->info.begin;
-	r->at = r->start;
+	r->at = r->durable = r->start;
 	r->pause_at = r->at + PAUSE_BYTES;
 	recovery_next(r, scan);
 }
@@ -463,6 +465,8 @@ static void scan(struct recovery *r)
 			}
 			if (m.store_ms > r->last_store_ms)
 				r->last_store_ms = m.store_ms;
+			if (m.store_ms < log->priv->checkpoint.physic_ms)
+				r->durable = r->at + len;
 			if (record_has_unit(m.sys_flag)) {
 				r->last_unit_phys = r->at;
 				r->last_unit_ms = m.store_ms;
@@ -516,13 +520,24 @@ static void sync_done(struct mosaic_req *req)
 		finish(r);
 }
 
-/* What a crash left readable need not be on the disk yet. */
+/*
+ * What a crash left readable need not be on the disk yet, nor need the next sync know of it. A sync
+ * that fails makes the kernel take its pages for written, and a process that is killed while it
+ * waits for that sync tells nobody: no mark that it could make would be safe. So after a crash what
+ * is behind the last sync that the checkpoint knows of is written again. Nothing that was read from
+ * the cache only, and given to a consumer, goes away with the next power cut.
+ */
 static void make_durable(struct recovery *r)
 {
 	if (!r->is_crash || r->log->end == r->log->begin) {
 		finish(r);
 		return;
 	}
+	uint64_t from = r->durable, end = r->log->end;
+	if (r->log->priv->checkpoint.physic_ms == 0 && end > UNKNOWN_BYTES)
+		from = from > end - UNKNOWN_BYTES ? from : end - UNKNOWN_BYTES;
+	if (!r->open.was_clean && r->ops->distrust && from < end)
+		r->ops->distrust(r->log->commit_log, from);
 	r->sync = (struct mosaic_sync){ .req = { .done = sync_done, .data = r },
 					.upto = r->log->end };
 	int rc = r->ops->sync(r->log->commit_log, &r->sync);

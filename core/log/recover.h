@@ -15,6 +15,7 @@
 struct queue_recovery {
 	struct cursor units;
 	int64_t begin, end; /* indexes that are in the stream */
+	int64_t checked;    /* from here on the scan looked at the units */
 	int64_t segment_units;
 	int64_t low, high;  /* of a search that goes on */
 };
@@ -54,6 +55,7 @@ struct recovery {
 	uint64_t start;       /* where the scan starts */
 	uint64_t units_from;  /* records from here on must have a unit */
 	uint64_t at;          /* where the scan is */
+	uint64_t durable;     /* below: on the disk, as the checkpoint knows */
 	uint64_t whole_at;    /* a record that looked torn and is not */
 	bool is_blank;        /* nothing was ever written where record_at looked last */
 	struct recovery_hole hole;
@@ -108,8 +110,8 @@ enum rebuild_result {
 };
 /* The unit of a record that the scan has found. */
 enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, uint32_t len);
-/* The same for a record of which only the frame is whole: nothing is made for it that the queue does
- * not expect. REBUILD_DONE or REBUILD_WAITS. */
+/* The same for a record of which only the frame is whole: nothing is made for it that the queue
+ * does not expect. REBUILD_DONE or REBUILD_WAITS. */
 enum rebuild_result rebuild_damaged(struct recovery *r, const struct message *m, uint32_t len);
 /* Cuts off what no record stands behind, and finds the first index whose record exists. */
 void rebuild_end(struct recovery *r, void (*then)(struct recovery *r));

@@ -185,7 +185,8 @@ static void decide(struct recovery *r)
 static void go_on(struct recovery *r)
 {
 	struct recovery_hole *h = &r->hole;
-	uint64_t len = h->next - r->at, left = r->info.segment_bytes - r->at % r->info.segment_bytes;
+	uint64_t segment = r->info.segment_bytes;
+	uint64_t len = h->next - r->at, left = segment - r->at % segment;
 	const uint8_t *bytes;
 	uint32_t have, size;
 	struct message m;
@@ -220,14 +221,14 @@ void salvage_tell_lost(const struct recovery *r)
 	if (was_durable)
 		LOG_ERROR(log->host, "log_lost", "end=%" PRIu64 " missing_bytes=%" PRIu64
 			  " missing_messages=%" PRIu64 " newest_ms=%" PRId64 " durable_ms=%" PRId64
-			  " text=\"the checkpoint knows of messages behind the end that were on the "
-			  "disk: it said so and has lost them, or somebody took them. At least as "
-			  "much is missing as the queues still know\"",
+			  " text=\"the checkpoint knows of messages behind the end that were on "
+			  "the disk: it said so and has lost them, or somebody took them. At least "
+			  "as much is missing as the queues still know\"",
 			  log->end, bytes, r->units_cut, r->last_store_ms, physic_ms);
 	else if (r->units_cut > 0)
 		LOG_WARN(log->host, "log_shorter", "end=%" PRIu64 " missing_bytes=%" PRIu64
 			 " missing_messages=%" PRIu64 " text=\"the queues knew of messages behind "
-			 "the end. They were not known to be on the disk; those that a flush policy "
-			 "had acknowledged as durable, the disk has lost\"",
+			 "the end. They were not known to be on the disk; those that a flush "
+			 "policy had acknowledged as durable, the disk has lost\"",
 			 log->end, bytes, r->units_cut);
 }

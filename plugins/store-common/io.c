@@ -12,6 +12,7 @@
 #define FOLDER_MODE 0750
 /* A document or an abort file is far smaller; a larger file is not one of ours. */
 #define SMALL_FILE_MAX (256u << 20)
+#define AGAIN_BYTES ((size_t)256 << 10)
 
 int64_t io_pread(int fd, void *buf, size_t len, uint64_t offset)
 {
@@ -81,6 +82,26 @@ static int make_last_folder(int dir_fd, const char *path)
 	memcpy(part, path, len);
 	part[len] = '\0';
 	return mkdirat(dir_fd, part, FOLDER_MODE) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+int io_write_again(int fd, uint64_t from, uint64_t upto)
+{
+	uint8_t *buf = malloc(AGAIN_BYTES);
+	int rc = buf ? 0 : ENOMEM;
+	while (rc == 0 && from < upto) {
+		size_t part = upto - from < AGAIN_BYTES ? (size_t)(upto - from) : AGAIN_BYTES;
+		int64_t n = io_pread(fd, buf, part, from);
+		struct iovec iov = { .iov_base = buf, .iov_len = n > 0 ? (size_t)n : 0 };
+		if (n <= 0)
+			rc = (int)-n;
+		else
+			rc = io_pwritev(fd, &iov, 1, from);
+		if (n <= 0)
+			break;
+		from += (uint64_t)n;
+	}
+	free(buf);
+	return rc;
 }
 
 int io_open(int dir_fd, const char *path, int flags)

@@ -14,6 +14,8 @@
 int64_t io_pread(int fd, void *buf, size_t len, uint64_t offset);
 /* Changes the vector. */
 int io_pwritev(int fd, struct iovec *iov, int n, uint64_t offset);
+/* Writes [from, upto) of a file again as it is. */
+int io_write_again(int fd, uint64_t from, uint64_t upto);
 /* Opens; with O_CREAT missing folders are made. The descriptor or -errno. */
 int io_open(int dir_fd, const char *path, int flags);
 /* Makes the folders that `path` lies in. */

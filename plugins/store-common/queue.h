@@ -49,6 +49,7 @@ struct queue {
 	uint32_t refs;          /* the table and everything under way */
 	bool is_writing, is_full, is_dropped, is_new; /* new: a file was made since the last sync */
 	uint64_t write_to;      /* write on until here without waiting for more */
+	uint64_t again_from, again_upto; /* the next sync writes these bytes again */
 	uint64_t filler_from;   /* filler up to `begin` is still to be written; == begin: none */
 };
 
@@ -101,6 +102,7 @@ void cqueue_unpin(struct mosaic_read *read);
 
 /* cqueue_sync.c: one queue, or with NULL all that are dirty. */
 int32_t cqueue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_req *req);
+void cqueue_distrust(struct queue *q, uint64_t from);
 /* A write of a queue of the running batch is back. */
 void cqueue_batch_step(struct mosaic_store *store);
 

@@ -1,7 +1,8 @@
 /*
  * Making consume queues durable: a batch first has the helper write what is still in memory, a
- * bounded number of queues at a time, then the slow thread syncs the files. Batches run one after
- * another; a queue that grows meanwhile belongs to the next.
+ * bounded number of queues at a time, and once after a crash write again what the cache may only
+ * seem to have written; then the slow thread syncs the files. Batches run one after another; a
+ * queue that grows meanwhile belongs to the next.
  */
 #include "queue.h"
 
@@ -21,6 +22,7 @@
 struct batch_queue {
 	struct queue *queue;
 	uint64_t from, upto; /* not durable, to become durable */
+	uint64_t again_from, again_upto; /* written again first */
 	bool is_new;
 };
 
@@ -30,7 +32,7 @@ struct queue_batch {
 	struct mosaic_req *req;
 	struct queue *only;
 	uint32_t n, first; /* queues[first..] may still have bytes to write */
-	bool is_syncing;
+	bool is_syncing, writes_again;
 	struct batch_queue *queues;
 };
 
@@ -66,6 +68,30 @@ static void sync_files(struct job *job, const struct batch_queue *b)
 	}
 	if (b->is_new)
 		sync_folders(job, b->queue);
+}
+
+/* On the helper, as all that writes to queues: nothing is cut between read and write. */
+static void again_run(struct job *job)
+{
+	struct queue_batch *batch = (struct queue_batch *)job;
+	uint64_t size = job->store->options.queue_segment_bytes;
+	char path[QUEUE_PATH_BYTES];
+	for (uint32_t i = 0; i < batch->n; i++) {
+		const struct batch_queue *b = &batch->queues[i];
+		for (uint64_t at = b->again_from, end; at < b->again_upto; at = end) {
+			uint64_t start = at - at % size;
+			end = start + size < b->again_upto ? start + size : b->again_upto;
+			cqueue_path(path, b->queue, start);
+			int fd = io_open(job->store->dir_fd, path, O_RDWR);
+			if (fd == -ENOENT)
+				continue;
+			int rc = fd < 0 ? -fd : io_write_again(fd, at - start, end - start);
+			if (rc != 0)
+				job_fail(job, rc, "cannot write a consume queue again");
+			if (fd >= 0)
+				close(fd);
+		}
+	}
 }
 
 static void batch_run(struct job *job)
@@ -112,12 +138,35 @@ static void batch_done(struct job *job)
 		if (!q->is_dropped && !q->cut && upto <= q->end && q->written >= upto &&
 		    q->synced == batch->queues[i].from)
 			q->synced = upto;
+		if (batch->queues[i].again_upto == q->again_upto)
+			q->again_from = q->again_upto = 0;
 		if (q->synced >= q->end) {
 			cqueue_undirty(q);
 			cqueue_forget_chunks(q, true);
 		}
 	}
 	batch_end(batch, 0);
+}
+
+static void batch_sync(struct queue_batch *batch)
+{
+	batch->job.run = batch_run;
+	batch->job.done = batch_done;
+	worker_submit(&batch->job.store->slow, &batch->job);
+}
+
+static void again_done(struct job *job)
+{
+	if (job->status != 0)
+		batch_done(job);
+	else
+		batch_sync((struct queue_batch *)job);
+}
+
+void cqueue_distrust(struct queue *q, uint64_t from)
+{
+	q->again_from = from > q->begin ? from : q->begin;
+	q->again_upto = q->written > q->again_from ? q->written : q->again_from;
 }
 
 void cqueue_batch_step(struct mosaic_store *store)
@@ -159,9 +208,13 @@ void cqueue_batch_step(struct mosaic_store *store)
 		batch->queues[i].queue->is_new = false;
 	}
 	batch->is_syncing = true;
-	batch->job.run = batch_run;
-	batch->job.done = batch_done;
-	worker_submit(&store->slow, &batch->job);
+	if (!batch->writes_again) {
+		batch_sync(batch);
+		return;
+	}
+	batch->job.run = again_run;
+	batch->job.done = again_done;
+	worker_submit(&store->helper, &batch->job);
 }
 
 static bool batch_collect(struct queue_batch *batch, struct mosaic_store *store)
@@ -178,8 +231,12 @@ static bool batch_collect(struct queue_batch *batch, struct mosaic_store *store)
 		if (q->is_full && !q->is_writing)
 			q->write_to = q->written; /* to be tried again */
 		q->refs++;
-		batch->queues[batch->n++] =
-			(struct batch_queue){ .queue = q, .from = q->synced, .upto = q->end };
+		batch->queues[batch->n++] = (struct batch_queue){ .queue = q,
+								  .from = q->synced,
+								  .upto = q->end,
+								  .again_from = q->again_from,
+								  .again_upto = q->again_upto };
+		batch->writes_again |= q->again_from < q->again_upto;
 	}
 	return true;
 }

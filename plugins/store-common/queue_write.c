@@ -333,10 +333,20 @@ static void cut_run(struct job *job)
 	uint64_t size = store->options.queue_segment_bytes;
 	uint64_t keep = cut->to - cut->to % size;
 	char path[QUEUE_PATH_BYTES];
+	/* The last one first, each durably: whatever interrupts this, no file is missing before
+	 * another. */
 	for (uint64_t start = cut->old_end - cut->old_end % size; start > keep; start -= size) {
 		cqueue_path(path, cut->queue, start);
-		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT)
+		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT) {
 			job_fail(job, errno, "cannot delete a file of a consume queue");
+			return;
+		}
+		cqueue_folder(path, cut->queue);
+		int rc = io_sync_folder(store->dir_fd, path);
+		if (rc != 0 && rc != ENOENT) {
+			job_fail(job, rc, "cannot sync the folder of a truncated consume queue");
+			return;
+		}
 	}
 	cqueue_path(path, cut->queue, keep);
 	int fd = io_open(store->dir_fd, path, O_RDWR);

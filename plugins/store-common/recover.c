@@ -138,7 +138,7 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
  * next sync says 0 and knows nothing of them. Dropped from the cache, they read as the disk has
  * them. After a mere kill all that is dirty is still written, and a warm cache is worth keeping.
  */
-static void forget_cache(const struct mosaic_store *store, int fd)
+void recover_forget_cache(const struct mosaic_store *store, int fd)
 {
 	if (store->was_broken)
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -153,7 +153,7 @@ static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_
 		return store_refuse(store, MOSAIC_E_IO, -fd, "cannot open %s/%s: %s",
 				    store->options.dir, path, strerror(-fd));
 	int32_t rc = check_segment(store, path, fd, is_last);
-	forget_cache(store, fd);
+	recover_forget_cache(store, fd);
 	int os_errno = rc == 0 ? store->engine->found(store->log, start, fd) : 0;
 	if (os_errno != 0)
 		rc = store_refuse(store, os_errno == ENOMEM ? MOSAIC_E_NOMEM : MOSAIC_E_IO,
@@ -341,7 +341,7 @@ static int32_t find_queue(struct mosaic_store *store, const char *topic, const c
 		snprintf(path, sizeof(path), QUEUE_FOLDER "/%s/%s/" SEGMENT_NAME_FORMAT, topic, id,
 			 starts.at[i]);
 		int fd = io_open(store->dir_fd, path, O_RDONLY);
-		forget_cache(store, fd);
+		recover_forget_cache(store, fd);
 		if (fd >= 0)
 			close(fd);
 	}
@@ -529,13 +529,13 @@ void recover_run(struct job *job)
 		rc = find_log(store);
 	if (rc == 0)
 		rc = find_queues(store);
-	if (rc == 0 && store->was_broken)
-		unlinkat(store->dir_fd, BROKEN_FILE, 0);
 	int index_errno = rc == 0 ? ifile_find(store) : 0;
 	if (index_errno != 0)
 		rc = store_refuse(store, MOSAIC_E_IO, index_errno,
 				  "cannot read %s/" INDEX_FOLDER ": %s", store->options.dir,
 				  strerror(index_errno));
+	if (rc == 0 && store->was_broken)
+		unlinkat(store->dir_fd, BROKEN_FILE, 0);
 	store->open_status = rc;
 }
 

@@ -469,3 +469,12 @@ int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_r
 	return is_log(stream) ? engine_of(stream)->trim(log_of(stream), below, req)
 			      : cqueue_trim(cqueue_of(stream), below, req);
 }
+
+void store_distrust(struct mosaic_stream *stream, uint64_t from)
+{
+	if (is_log(stream)) {
+		engine_of(stream)->distrust(log_of(stream), from);
+	} else if (!is_index(stream)) {
+		cqueue_distrust(cqueue_of(stream), from);
+	}
+}

@@ -85,6 +85,8 @@ struct log_engine {
 	int32_t (*sync)(struct commit_log *log, struct mosaic_sync *req);
 	int32_t (*truncate)(struct commit_log *log, uint64_t to, struct mosaic_req *req);
 	int32_t (*trim)(struct commit_log *log, uint64_t below, struct mosaic_req *req);
+	/* As the operation of the store. */
+	void (*distrust)(struct commit_log *log, uint64_t from);
 };
 
 struct mosaic_store {
@@ -165,6 +167,7 @@ int32_t store_sync_queues(struct mosaic_store *store, struct mosaic_req *req);
 int32_t store_truncate(struct mosaic_stream *stream, uint64_t to, struct mosaic_req *req);
 int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_req *req);
 int32_t store_write(struct mosaic_stream *stream, struct mosaic_write *write);
+void store_distrust(struct mosaic_stream *stream, uint64_t from);
 #define STORE_OPS(its_create, ...)                                                               \
 	{                                                                                         \
 		.struct_size = sizeof(struct mosaic_store_ops), .create = its_create,             \
@@ -176,7 +179,7 @@ int32_t store_write(struct mosaic_stream *stream, struct mosaic_write *write);
 		.sync = store_sync, .sync_queues = store_sync_queues,                             \
 		.truncate = store_truncate, .trim = store_trim, .doc_load = doc_load,             \
 		.doc_release = doc_release, .doc_save = doc_save, .space = store_space,           \
-		.write = store_write, __VA_ARGS__                                                 \
+		.write = store_write, .distrust = store_distrust, __VA_ARGS__                     \
 	}
 
 /* recover.c: [worker] why open() fails; returns code. */
@@ -187,6 +190,8 @@ void log_path(char path[PATH_BYTES], uint64_t start);
 void recover_run(struct job *job);
 /* [worker] tells the next user that what the cache has may be on no disk. */
 void recover_mark_broken(struct job *job);
+/* [worker] when the last user left that mark: clean pages of the file leave the cache. */
+void recover_forget_cache(const struct mosaic_store *store, int fd);
 /* [worker] marks clean unless broken, gives the lock back. */
 void recover_close(struct job *job);
 /* [any] gives the lock back */

@@ -62,11 +62,15 @@ static void retire_run(struct job *job)
 		return;
 	char path[PATH_BYTES];
 	segment_path(path, segment->start);
-	unlinkat(job->store->dir_fd, path, 0);
+	if (unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT)
+		job_fail(job, errno, "cannot delete a segment of the commit log");
 }
 
+/* A file that stays where the log does not expect it would be a gap at the next start. */
 static void retire_done(struct job *job)
 {
+	if (job->status != 0)
+		store_fail(job->store, job->status, job->os_errno, job->what, LOG_FOLDER);
 	clog_segment_gone((struct segment *)job);
 }
 

@@ -81,6 +81,7 @@ struct commit_log {
 	struct segment *syncing[8]; /* pinned by the job */
 	uint32_t n_syncing;
 	uint64_t synced, sync_from;
+	uint64_t again_from, again_upto; /* after a crash: to be written again, then synced */
 	uint64_t sync_upto;  /* in: end of what is pinned; out: the end when the job began */
 	uint64_t sync_claim; /* its success proves no more than this: where a cut was meanwhile */
 	uint64_t sync_gather; /* the job waits a moment for the end to come here */
@@ -129,6 +130,7 @@ void clog_unpin(struct mosaic_read *read);
 
 /* log_sync.c */
 int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req);
+void clog_distrust(struct commit_log *log, uint64_t from);
 /* Ends the waiting syncs and room waiters; at close and at a failure. */
 void clog_cancel(struct commit_log *log, int32_t status);
 

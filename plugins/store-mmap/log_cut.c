@@ -90,18 +90,19 @@ static void cut_run(struct job *job)
 	struct mosaic_store *store = job->store;
 	uint64_t size = store->options.segment_bytes;
 	char path[PATH_BYTES];
-	/* The last one first: whatever interrupts this, the files stay without a gap. */
+	/* The last one first, each durably: whatever interrupts this, no file is missing before
+	 * another. */
 	for (uint64_t start = cut->delete_upto; start > cut->delete_from; start -= size) {
 		segment_path(path, start - size);
 		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT) {
 			job_fail(job, errno, "cannot delete a segment of the commit log");
 			return; /* deleting those before it would leave a gap */
 		}
-	}
-	if (cut->delete_upto > cut->delete_from) {
 		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
-		if (rc != 0 && rc != ENOENT)
+		if (rc != 0 && rc != ENOENT) {
 			job_fail(job, rc, "cannot sync the folder of the commit log");
+			return;
+		}
 	}
 	if (cut->partial)
 		cut_partial(cut);

@@ -12,6 +12,8 @@
  * of what a sync takes. Somebody who sends alone never waits, nor do many: their groups take longer
  * to send than to sync, so two of them in turn keep both the disk and the processor busy.
  *
+ * After a crash the first syncs write again what the cache only seems to have written (distrust).
+ *
  * Failure modes: any error is final (store_fail): the kernel may have dropped what it could not
  * write, and tells of it once.
  */
@@ -19,8 +21,10 @@
 #include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define GATHER_MOST_NS UINT64_C(50000)
 #define GATHER_STEP_NS 8000
@@ -54,6 +58,27 @@ static void sync_segment(struct job *job, const struct segment *segment, uint64_
 		job_fail(job, errno, "cannot sync the commit log");
 }
 
+/* Through the file, not the mapping: a full disk is an error there and no signal. What is written
+ * again lies below the end that the log had at open, nobody changes it. */
+static void write_again(struct job *job, const struct segment *segment, uint64_t upto)
+{
+	const struct commit_log *log = job->store->log;
+	uint64_t from = log->again_from > segment->start ? log->again_from - segment->start : 0;
+	upto = upto < log->again_upto ? upto : log->again_upto;
+	uint64_t end = upto > segment->start ? upto - segment->start : 0;
+	end = end < log->segment_bytes ? end : log->segment_bytes;
+	if (from >= end)
+		return;
+	char path[PATH_BYTES];
+	segment_path(path, segment->start);
+	int fd = io_open(job->store->dir_fd, path, O_RDWR);
+	int rc = fd < 0 ? -fd : io_write_again(fd, from, end);
+	if (rc != 0)
+		job_fail(job, rc, "cannot write the end of the commit log again");
+	if (fd >= 0)
+		close(fd);
+}
+
 static void sync_run(struct job *job)
 {
 	struct commit_log *log = job->store->log;
@@ -65,8 +90,11 @@ static void sync_run(struct job *job)
 		log->sync_upto = upto;
 	uint64_t began = host->now_ns(host);
 	for (uint32_t i = 0; i < log->n_syncing; i++)
-		if (log->sync_upto > log->syncing[i]->start)
+		if (log->sync_upto > log->syncing[i]->start) {
+			if (log->again_from < log->again_upto)
+				write_again(job, log->syncing[i], log->sync_upto);
 			sync_segment(job, log->syncing[i], log->sync_from, log->sync_upto);
+		}
 	if (log->syncs_folder) {
 		int rc = io_sync_folder(job->store->dir_fd, LOG_FOLDER);
 		if (rc != 0)
@@ -97,6 +125,8 @@ static void sync_done(struct job *job)
 		log->sync_claim = log->sync_upto;
 	if (log->sync_claim > log->synced)
 		log->synced = log->sync_claim;
+	if (log->again_from < log->synced) /* the syncs go from below upwards */
+		log->again_from = log->synced;
 	while (log->syncs && (log->syncs->upto <= log->synced || log->syncs->upto > log->end)) {
 		struct mosaic_sync *req = log->syncs;
 		log->syncs = (struct mosaic_sync *)req->req.next;
@@ -131,6 +161,12 @@ static void sync_start(struct commit_log *log)
 	log->sync_job.run = sync_run;
 	log->sync_job.done = sync_done;
 	worker_submit(&log->base.store->syncer, &log->sync_job);
+}
+
+void clog_distrust(struct commit_log *log, uint64_t from)
+{
+	log->again_from = from;
+	log->again_upto = log->end;
 }
 
 int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req)

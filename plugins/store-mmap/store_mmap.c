@@ -113,6 +113,7 @@ static const struct log_engine engine = {
 	.read = clog_read,
 	.unpin = clog_unpin,
 	.sync = clog_sync,
+	.distrust = clog_distrust,
 	.truncate = clog_truncate,
 	.trim = clog_trim,
 };

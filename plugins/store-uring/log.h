@@ -163,6 +163,7 @@ struct commit_log {
 	struct cold_read *first_waiting, **last_waiting; /* for another load to end */
 
 	struct log_cut *cut; /* reserve() waits */
+	struct log_again *again; /* writes wait */
 	uint32_t n_cuts;
 	struct log_trim *trim;
 };
@@ -232,6 +233,7 @@ int segment_open_direct(struct mosaic_store *store, uint64_t start);
 
 /* log_cut.c */
 int32_t ulog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req);
+void ulog_distrust(struct commit_log *log, uint64_t from);
 int32_t ulog_start_at(struct commit_log *log, uint64_t offset);
 /* Goes on with a cut that waited for writes. */
 void ulog_cut_step(struct commit_log *log);

@@ -107,8 +107,10 @@ static void cut_run(struct job *job)
 			return; /* deleting those before it would leave a gap */
 		}
 		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
-		if (rc != 0 && rc != ENOENT)
+		if (rc != 0 && rc != ENOENT) {
 			job_fail(job, rc, "cannot sync the folder of the commit log");
+			return;
+		}
 	}
 	if (cut->partial)
 		cut_partial(cut);
@@ -229,6 +231,62 @@ int32_t ulog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *re
 	log->cut = cut;
 	ulog_cut_step(log);
 	return MOSAIC_PENDING;
+}
+
+/* ---- what a crash may have left in caches only ---- */
+
+struct log_again {
+	struct job job; /* first */
+	uint64_t from, upto;
+};
+
+static void again_run(struct job *job)
+{
+	const struct log_again *again = (struct log_again *)job;
+	uint64_t size = job->store->options.segment_bytes;
+	char path[PATH_BYTES];
+	for (uint64_t at = again->from, end; at < again->upto && job->status == 0; at = end) {
+		uint64_t start = at - at % size;
+		end = start + size < again->upto ? start + size : again->upto;
+		log_path(path, start);
+		int fd = io_open(job->store->dir_fd, path, O_RDWR);
+		int rc = fd < 0 ? -fd : io_write_again(fd, at - start, end - start);
+		if (rc == 0 && fdatasync(fd) != 0)
+			rc = errno;
+		if (rc != 0)
+			job_fail(job, rc, "cannot write the end of the commit log again");
+		if (fd >= 0)
+			close(fd);
+	}
+}
+
+static void again_done(struct job *job)
+{
+	struct mosaic_store *store = job->store;
+	struct commit_log *log = store->log;
+	log->again = NULL;
+	if (job->status != 0)
+		store_fail(store, job->status, job->os_errno, job->what, LOG_FOLDER);
+	free(job);
+	ulog_write(log);
+}
+
+/* At once; until it is back nothing is written, so no sync counts before it. */
+void ulog_distrust(struct commit_log *log, uint64_t from)
+{
+	struct mosaic_store *store = log->base.store;
+	if (log->again || store->is_broken || from >= log->end)
+		return;
+	struct log_again *again = calloc(1, sizeof(*again));
+	if (!again) {
+		store_fail(store, MOSAIC_E_NOMEM, ENOMEM, "no memory to write again", LOG_FOLDER);
+		return;
+	}
+	again->job = (struct job){ .store = store, .run = again_run, .done = again_done };
+	again->from = from;
+	again->upto = log->end;
+	log->again = again;
+	worker_submit(&store->slow, &again->job);
 }
 
 int32_t ulog_start_at(struct commit_log *log, uint64_t offset)

@@ -101,14 +101,17 @@ static void retire_run(struct job *job)
 	struct segment *segment = (struct segment *)job;
 	char path[PATH_BYTES];
 	log_path(path, segment->start);
-	if (segment->is_unlinked)
-		unlinkat(job->store->dir_fd, path, 0);
+	if (segment->is_unlinked && unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT)
+		job_fail(job, errno, "cannot delete a segment of the commit log");
 	if (segment->fd >= 0)
 		close(segment->fd); /* of a file without a name it may take a while */
 }
 
+/* A file that stays where the log does not expect it would be a gap at the next start. */
 static void retire_done(struct job *job)
 {
+	if (job->status != 0)
+		store_fail(job->store, job->status, job->os_errno, job->what, LOG_FOLDER);
 	free(job);
 }
 

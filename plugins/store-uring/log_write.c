@@ -344,7 +344,7 @@ bool ulog_is_still(const struct commit_log *log)
 
 void ulog_write(struct commit_log *log)
 {
-	if (log->run.is_running || log->cut || log->base.store->is_broken)
+	if (log->run.is_running || log->cut || log->again || log->base.store->is_broken)
 		return;
 	if (log->syncs) {
 		run_start(log, true, true);
@@ -356,7 +356,7 @@ void ulog_write(struct commit_log *log)
 
 void ulog_write_all(struct commit_log *log)
 {
-	if (log->run.is_running || log->cut || log->base.store->is_broken)
+	if (log->run.is_running || log->cut || log->again || log->base.store->is_broken)
 		return;
 	run_start(log, log->syncs != NULL, true);
 }

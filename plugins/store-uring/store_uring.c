@@ -266,6 +266,7 @@ static const struct log_engine engine = {
 	.unpin = ulog_unpin,
 	.sync = ulog_sync,
 	.truncate = ulog_truncate,
+	.distrust = ulog_distrust,
 	.trim = ulog_trim,
 };
 

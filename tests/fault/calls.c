@@ -101,7 +101,7 @@ WRAP(ssize_t, pwritev, int fd, const struct iovec *iov, int n, off_t at)
 	else if (fault == 0)
 		rc = __real_pwritev(fd, iov, n, at);
 	if (rc >= 0)
-		disk_wrote(fd);
+		disk_wrote(fd, (uint64_t)at, (uint64_t)rc);
 	return rc;
 }
 
@@ -120,7 +120,7 @@ WRAP(ssize_t, write, int fd, const void *p, size_t n)
 		return -1;
 	ssize_t rc = __real_write(fd, p, n);
 	if (rc >= 0)
-		disk_wrote(fd);
+		disk_wrote(fd, 0, 0);
 	return rc;
 }
 

@@ -628,9 +628,13 @@ bool disk_is_folder(int fd)
 	return disk_has_fd(fd) && disk.fds[fd]->is_folder;
 }
 
-void disk_wrote(int fd)
+void disk_wrote(int fd, uint64_t at, uint64_t n)
 {
-	inode_changed(disk.fds[fd]);
+	struct inode *inode = disk.fds[fd];
+	inode_changed(inode);
+	for (uint64_t s = at / SECTOR; n > 0 && s <= (at + n - 1) / SECTOR; s++)
+		if (s < inode->capacity / SECTOR)
+			inode->is_ghost[s] = 0;
 }
 
 /* Bytes beyond a new end are zeros now, which the platter learns as any other change: some of them

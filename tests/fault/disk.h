@@ -83,7 +83,7 @@ void disk_opened(int fd, const char *path, int flags, bool was_there);
 void disk_closed(int fd);
 bool disk_has_fd(int fd);
 bool disk_is_folder(int fd);
-void disk_wrote(int fd);
+void disk_wrote(int fd, uint64_t at, uint64_t n); /* dirty again, also with the same bytes */
 void disk_resized(int fd);
 void disk_mapped(const void *at, uint64_t len, int fd, uint64_t offset);
 void disk_unmapped(const void *at);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 extern const struct mosaic_plugin mosaic_plugin_store_mmap;
@@ -34,6 +35,7 @@ struct trial {
 	struct world w;
 	char dir[64], broker[80], cut[80];
 	bool was_refused; /* it did not open */
+	bool is_silent;   /* it dies before it can leave a mark that its disk has failed */
 };
 
 static void fails(const struct trial *t, const char *what, const char *why)
@@ -148,6 +150,11 @@ static bool trial_run(struct trial *t)
 	bool has_failed = disk_has_failed(&failed, &n_calls);
 	disk_fail(CALLS, 0, 0);
 	check_cut(t, "after a power cut");
+	if (t->is_silent) {
+		char mark[96];
+		snprintf(mark, sizeof(mark), "%s/broken", t->broker);
+		(void)unlink(mark);
+	}
 	check_again(t, t->broker, "after a restart");
 	send_some(&t->w, 10);
 	wait_for_answers(t);
@@ -160,7 +167,7 @@ static bool trial_run(struct trial *t)
 	return has_failed;
 }
 
-static void every_call(enum disk_call call, int os_errno)
+static void every_call_of(enum disk_call call, int os_errno, bool is_silent)
 {
 	const char *text = getenv("FAULT_SEED");
 	static const struct mosaic_plugin *const stores[] = { &mosaic_plugin_store_mmap,
@@ -170,6 +177,7 @@ static void every_call(enum disk_call call, int os_errno)
 	for (int i = 0; i < 4; i++) {
 		struct trial t = { .call = call,
 				   .os_errno = os_errno,
+				   .is_silent = is_silent,
 				   .seed = text ? strtoull(text, NULL, 10) : 7,
 				   .store = stores[i / 2],
 				   .flush = policies[i % 2] };
@@ -184,6 +192,21 @@ static void every_call(enum disk_call call, int os_errno)
 			      disk_call_name(call), (unsigned long long)n_trials);
 		assert_true(n_trials > 0);
 	}
+}
+
+static void every_call(enum disk_call call, int os_errno)
+{
+	every_call_of(call, os_errno, false);
+}
+
+/* kill -9 while the sync fails: the pages that were not written count as written for the kernel,
+ * and nobody has heard of it. */
+static void a_sync_fails_and_the_process_dies_of_it(void **state)
+{
+	(void)state;
+	every_call_of(CALL_MSYNC, EIO, true);
+	every_call_of(CALL_FSYNC, EIO, true);
+	every_call_of(CALL_FDATASYNC, EIO, true);
 }
 
 #define EVERY(name, call, os_errno)                                                                \
@@ -213,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_msync_fails),
+		cmocka_unit_test(a_sync_fails_and_the_process_dies_of_it),
 		cmocka_unit_test(an_fsync_fails),
 		cmocka_unit_test(an_fdatasync_fails),
 		cmocka_unit_test(an_fsync_of_a_folder_fails),

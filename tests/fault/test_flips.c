@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define STORE ", \"segment\": 1048576, \"queueSegment\": 60000"
@@ -118,8 +119,9 @@ static void pull_what_is_there(struct client *c, const struct load *l, int queue
 			int64_t index = (int64_t)get64(record + 20);
 			assert_true(get32(record) >= 91);
 			assert_true(index >= offset);
+			uint64_t acked = index < l->size[queue] ? l->acked[queue][index] : 0;
 			p->n_wrong += get32(record + 84) != BODY_BYTES ||
-				      get64(record + 88) + 1 != l->acked[queue][index];
+				      (acked != 0 && get64(record + 88) + 1 != acked);
 			for (uint32_t i = 8; i < BODY_BYTES; i++)
 				p->n_wrong += record[88 + i] != 0;
 			p->n++;
@@ -130,6 +132,13 @@ static void pull_what_is_there(struct client *c, const struct load *l, int queue
 		answer_free(&a);
 	}
 	p->end += offset;
+}
+
+static void send_all(struct load *l, struct client *c)
+{
+	assert_true(load_run(l, c, N_MESSAGES, 16));
+	shutdown(c->fd, SHUT_WR);
+	load_drain(l, c); /* some that are under way may be there and not acknowledged */
 }
 
 static struct pulled pull_all(const struct child *c, const struct load *l)
@@ -159,7 +168,7 @@ static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
 	child_start(&c);
 	load_init(&l, "FaultFlip", BODY_BYTES);
 	client_open(&client, c.broker[0]);
-	assert_true(load_run(&l, &client, N_MESSAGES, 16));
+	send_all(&l, &client);
 	client_close(&client);
 	child_stop(&c);
 	hit_records(&c);
@@ -167,11 +176,12 @@ static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
 	child_start(&c);
 	for (int i = 0; i < 2; i++) { /* from the disk, and from the cache */
 		struct pulled p = pull_all(&c, &l);
-		print_message("%s: %llu of %d pulled, %llu wrong\n", child_store(),
-			      (unsigned long long)p.n, N_MESSAGES, (unsigned long long)p.n_wrong);
+		print_message("%s: %llu of %lld pulled, %llu wrong\n", child_store(),
+			      (unsigned long long)p.n, (long long)p.end,
+			      (unsigned long long)p.n_wrong);
 		assert_int_equal(p.n_wrong, 0);
-		assert_int_equal(p.end, N_MESSAGES);
-		assert_int_equal(p.n, N_MESSAGES - N_HITS - N_UNIT_HITS);
+		assert_in_range(p.end, l.n_acked, l.next);
+		assert_int_equal(p.n, p.end - N_HITS - N_UNIT_HITS);
 	}
 	child_log_wait(&c, "message_damaged", "");
 	check_serves(c.broker[0]);
@@ -189,7 +199,7 @@ static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
 	child_start(&c);
 	struct pulled p = pull_all(&c, &l);
 	assert_int_equal(p.n_wrong, 0);
-	assert_int_equal(p.n, N_MESSAGES - N_HITS);
+	assert_int_equal(p.n, p.end - N_HITS);
 	child_stop(&c);
 	load_free(&l);
 	free(text);
@@ -210,20 +220,18 @@ static void a_recovery_passes_over_flipped_bits(void **state)
 	child_start(&c);
 	load_init(&l, "FaultFlip", BODY_BYTES);
 	client_open(&client, c.broker[0]);
-	assert_true(load_run(&l, &client, N_MESSAGES, 16));
+	send_all(&l, &client);
+	client_close(&client);
 	child_stop(&c); /* all of it is durable: else zeros may be what a power cut has left */
 	hit_records(&c);
 	child_start(&c);
-	client_close(&client);
-	client_open(&client, c.broker[0]);
 	child_kill(&c);
-	client_close(&client);
 	zero_resume(child_path(&c, "store/checkpoint", path, sizeof(path)));
 	child_start(&c);
 	struct pulled p = pull_all(&c, &l);
 	assert_int_equal(p.n_wrong, 0);
-	assert_int_equal(p.end, N_MESSAGES);
-	assert_int_equal(p.n, N_MESSAGES - N_HITS);
+	assert_in_range(p.end, l.n_acked, l.next);
+	assert_int_equal(p.n, p.end - N_HITS);
 	child_log_wait(&c, "log_damaged", "");
 	check_serves(c.broker[0]);
 	child_stop(&c);

@@ -18,7 +18,7 @@ static void start(struct child *c, const char *flush)
 	child_start(c);
 }
 
-/* ---- kill -9: KILL_ROUNDS=n goes on for n kills per policy, from KILL_SEED=n; tests/nightly ---- */
+/* ---- kill -9: KILL_ROUNDS=n goes on for n kills per policy, from KILL_SEED=n ---- */
 
 /* What was acknowledged is there; or, where nothing more was promised, a first part of it. */
 static void check_kept(struct load *l, const struct child *c, bool is_all)

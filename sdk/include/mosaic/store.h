@@ -20,6 +20,7 @@
  *   STORE-09 a document is replaced as a whole: after a crash it is the old or the new one.
  *
  * Kind change log, newest first:
+ *   0.5  distrust(); a store without it has only what it reads from its disk
  *   0.4  usable(); a store without it is usable everywhere
  *   0.3  index streams and write(); a store without write() keeps no index
  *   0.2  space(); a store without it keeps everything until "retention.size" says otherwise
@@ -32,7 +33,7 @@
 #include <mosaic/plugin.h>
 
 #define MOSAIC_STORE_MAJOR 0
-#define MOSAIC_STORE_MINOR 4
+#define MOSAIC_STORE_MINOR 5
 #define MOSAIC_KIND_STORE                                                                         \
 	.kind = MOSAIC_STORE, .kind_major = MOSAIC_STORE_MAJOR, .kind_minor = MOSAIC_STORE_MINOR
 
@@ -229,6 +230,15 @@ struct mosaic_store_ops {
 	 * without changing anything. 0 or E_UNSUPPORTED with the reason. What only open() can find
 	 * out is no reason. */
 	int32_t (*usable)(const void *options, struct mosaic_error *error);
+
+	/*
+	 * [core] since 0.5, may be NULL: after a crash. What the stream has in [from, end) can be
+	 * read and may be on no disk, although a sync would say 0: a sync of the process that died
+	 * may have failed before it could tell anybody, and the kernel takes such pages for
+	 * written.
+	 * The next sync of the stream (of the queues) writes these bytes again.
+	 */
+	void (*distrust)(struct mosaic_stream *stream, uint64_t from);
 };
 
 #ifdef __cplusplus

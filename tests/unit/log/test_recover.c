@@ -362,6 +362,17 @@ static void check_but(struct world *w, int hit)
 	assert_int_equal(w->f.log->end, w->sent[w->n - 1].end);
 }
 
+static void lose_queues(struct world *w)
+{
+	for (uint32_t i = 0; i < w->f.disk.n_streams; i++) {
+		struct mosaic_stream *st = &w->f.disk.streams[i];
+		if (st->kind != MOSAIC_CONSUME_QUEUE)
+			continue;
+		zero(st, 0);
+		st->end = 0;
+	}
+}
+
 /* Size, magic, checksum, log offset, system flag, body's length, body, what follows it. */
 static const uint32_t hits[] = { 0, 3, 4, 9, 35, 39, 87, 95, 130, 15, 27 };
 #define HITS_ARE_SEEN 9 /* of queue id and queue offset only the queues know better */
@@ -374,9 +385,7 @@ static void damage_is_passed_over(enum stop how, bool has_units)
 		fixture_stop(&w->f, how);
 		lose_checkpoint(w); /* else the scan would not come there */
 		if (!has_units)
-			for (uint32_t s = 0; s < w->f.disk.n_streams; s++)
-				if (w->f.disk.streams[s].kind == MOSAIC_CONSUME_QUEUE)
-					zero(&w->f.disk.streams[s], 0), w->f.disk.streams[s].end = 0;
+			lose_queues(w);
 		fixture_disk_log(&w->f)->bytes[w->sent[9].end + hits[i]] ^= 0x41;
 		assert_int_equal(fixture_open(&w->f), 0);
 		check_but(w, 10);
