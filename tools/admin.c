@@ -166,10 +166,10 @@ int cmd_admin(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	rc = connect_client(a.namesrv, NULL, NULL, &a.client, &a.err);
+	rc = client_open(&a.client, a.namesrv, &a.err);
 	if (rc == 0)
 		rc = command->run(&a, argv + optind + 1);
-	mosaic_client_destroy(&a.client);
+	client_close(&a.client);
 	free(a.brokers);
 	if (rc != 0)
 		fprintf(stderr, "%s: %s\n", argv[0], a.err.text);
