@@ -212,7 +212,8 @@ void salvage_tell_lost(const struct recovery *r)
 	const struct log *log = r->log;
 	int64_t physic_ms = log->priv->checkpoint.physic_ms;
 	uint64_t known = r->max_phys < r->info.end ? r->max_phys : r->info.end;
-	bool was_durable = r->last_store_ms > 0 && physic_ms > r->last_store_ms;
+	bool has_looked = r->last_store_ms > 0 || log->end == log->begin;
+	bool was_durable = has_looked && physic_ms > r->last_store_ms;
 	if (r->resume_at != UINT64_MAX && r->resume_at >= log->end) {
 		was_durable = true;
 		known = r->resume_at > known ? r->resume_at : known;
