@@ -232,7 +232,7 @@ static void sync_file(const struct disk *d, const char *name)
 }
 
 /* msync says that the log is on the disk, and it is not; the checkpoint is. After the power cut
- * messages are gone that were promised: nobody can bring them back, but the broker has to say so. */
+ * messages are gone that were promised: nobody can bring them back, but the broker says so. */
 static void a_sync_that_was_a_lie_is_told(void **state)
 {
 	struct disk d;

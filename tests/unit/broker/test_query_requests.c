@@ -136,6 +136,31 @@ static void offset_without_a_record_is_refused(void **state)
 	rig_close(&r);
 }
 
+/* A single message is always compared with its checksum, wherever it comes from. */
+static void a_damaged_message_is_not_handed_out(void **state)
+{
+	struct rig r;
+	char out[4096], text[24];
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	rig_send(&r, c, "T", 0, "KEYS\1k\2", "one");
+	uint64_t second = r.log->end;
+	rig_send(&r, c, "T", 0, "KEYS\1k\2", "two");
+	rig_send(&r, c, "T", 0, "KEYS\1k\2", "three");
+	struct mosaic_read read = { 0 };
+	assert_int_equal(log_read(r.log, second + 88, 1, &read), 0);
+	*(uint8_t *)(uintptr_t)read.ptr ^= 2;
+	log_unpin(r.log, &read);
+	assert_string_equal(all(&r, c, "k", out), "one three");
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)second);
+	fake_conn_request(c, REQ_VIEW_MESSAGE_BY_ID, NO_BODY, "offset", text, NULL);
+	struct fake_frame f = rig_answer(&r, c);
+	assert_int_equal(f.header.code, RES_SYSTEM_ERROR);
+	assert_int_equal(r.log->stats.damaged, 2);
+	assert_true(fake_host_logged(&r.host, "message_damaged"));
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +170,7 @@ int main(void)
 		cmocka_unit_test(fields_are_needed),
 		cmocka_unit_test(record_is_found_by_its_offset),
 		cmocka_unit_test(offset_without_a_record_is_refused),
+		cmocka_unit_test(a_damaged_message_is_not_handed_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
