@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "consumer/push.h"
+#include "consumer/push_pop.h"
 #include "memory.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #define THREADS_MAX 1024
 #define BATCH_MAX 1024
 #define PULL_BATCH_MAX 1024
+#define POP_BATCH_MAX 32 /* as brokers take it */
 #define AGAIN_NS SECOND_NS /* after a call that could not be made for want of memory */
 
 /* ---- dispatch ---- */
@@ -95,7 +97,11 @@ static void give_out(struct mosaic_consumer *c, struct share *s)
 
 void push_dispatch(struct mosaic_consumer *c)
 {
-	while (!c->is_stopping && !list_empty(&c->ready) && listeners_room(c->listeners) > 0) {
+	while (!c->is_stopping && !(list_empty(&c->ready) && list_empty(&c->pops_ready)) &&
+	       listeners_room(c->listeners) > 0) {
+		push_pop_give(c);
+		if (list_empty(&c->ready) || listeners_room(c->listeners) == 0)
+			continue;
 		struct share *s = LIST_ENTRY(c->ready.next, struct share, service);
 
 		list_remove(&s->service);
@@ -117,7 +123,8 @@ void push_settled(struct mosaic_consumer *c, struct share *s)
 }
 
 static const struct member_ops ops = { .ready = ready, .ends = ends,
-				       .consume_directly = direct_consume };
+				       .consume_directly = direct_consume,
+				       .pops = push_pop_apply, .write_pops = push_pop_write };
 
 /* ---- create ---- */
 
@@ -140,6 +147,8 @@ static void take_options(struct mosaic_consumer *c, const struct mosaic_consumer
 	o->suspend_ms = given(o->suspend_ms, 1000);
 	o->consume_timeout_ms = given(o->consume_timeout_ms, 15 * 60 * 1000);
 	o->commit_ms = given(o->commit_ms, 5000);
+	o->pop_batch = given(o->pop_batch, 32);
+	o->invisible_ms = given(o->invisible_ms, 60000);
 	if (o->max_reconsume <= 0)
 		o->max_reconsume = o->is_orderly ? -1 : 16;
 }
@@ -155,6 +164,12 @@ static int check(const struct mosaic_consumer_options *o, struct mosaic_error *e
 	if (o->threads > THREADS_MAX || o->batch > BATCH_MAX || o->pull_batch > PULL_BATCH_MAX)
 		return err_set(error, MOSAIC_E_INVAL,
 			       "threads, batch and pull_batch are at most 1024");
+	if (o->rebalance > MOSAIC_REBALANCE_BROKER || o->pop_batch > POP_BATCH_MAX)
+		return err_set(error, MOSAIC_E_INVAL,
+			       "rebalance: no such value; or pop_batch: above 32");
+	if (o->rebalance == MOSAIC_REBALANCE_BROKER && o->balance != NULL &&
+	    strcmp(o->balance, "circle") != 0)
+		return err_set(error, MOSAIC_E_INVAL, "brokers share out by average or circle");
 	return 0;
 }
 
@@ -184,6 +199,7 @@ int32_t mosaic_consumer_create(struct mosaic_client *client,
 	c->client = client;
 	list_init(&c->ready);
 	list_init(&c->backs);
+	list_init(&c->pops_ready);
 	take_options(c, options);
 	const struct mosaic_consumer_options *o = &c->options;
 	struct member_config config = {
@@ -193,6 +209,7 @@ int32_t mosaic_consumer_create(struct mosaic_client *client,
 		.max_cached = o->max_cached, .max_cached_bytes = o->max_cached_bytes,
 		.max_span = o->max_span, .commit_ns = o->commit_ms * MS_NS,
 		.balance = o->balance, .offset_dir = o->offset_dir, .threads = o->threads,
+		.is_brokered = o->rebalance == MOSAIC_REBALANCE_BROKER,
 	};
 	rc = member_init(&c->member, client, &config, &ops, error);
 	c->options.group = c->options.balance = c->options.offset_dir = NULL; /* theirs */
@@ -363,6 +380,7 @@ static void begin_stop(struct client_task *task)
 	c->stopping = task;
 	host->timer_stop(host, &c->expiry);
 	member_quiet(&c->member);
+	push_pop_end(c);
 	c->stop_limit = (struct mosaic_timer){ .fire = stop_now, .data = c };
 	host->timer_start(host, &c->stop_limit, x->timeout_ms * MS_NS);
 	listeners_drop(c->listeners);
@@ -399,12 +417,13 @@ void mosaic_consumer_destroy(struct mosaic_consumer **consumer)
 	while (!list_empty(&left)) {
 		struct listener_call *call = LIST_ENTRY(left.next, struct listener_call, link);
 		list_remove(&call->link);
-		call_ended(&call->req);
+		call->req.done(&call->req);
 	}
 	listeners_destroy(&c->listeners);
 	tracer_free(&c->tracer);
 	client_remove(c->client, &c->place);
 	member_free(&c->member);
+	map_free(&c->pops);
 	free(c);
 	*consumer = NULL;
 }

@@ -82,6 +82,7 @@ int member_init(struct member *m, struct mosaic_client *client, const struct mem
 static void topic_free(struct member_topic *t)
 {
 	subscription_free(t->sub);
+	buf_free(&t->question);
 	free(t);
 }
 
@@ -147,6 +148,7 @@ void member_subscribe(struct member *m, struct subscription *sub)
 void member_unsubscribe(struct member *m, const char *topic)
 {
 	struct member_topic *t = map_remove(&m->topics, slice_str(topic));
+	char retry[400];
 
 	if (t == NULL)
 		return;
@@ -154,6 +156,8 @@ void member_unsubscribe(struct member *m, const char *topic)
 	if (m->is_running)
 		engine_beat(m->engine);
 	rebalance_apply(m, t->sub, NULL, 0);
+	if (m->ops->pops != NULL)
+		m->ops->pops(m, t->sub->topic, NULL, 0);
 	if (m->config.is_orderly) { /* shares that are leaving still need it */
 		struct map_entry *e;
 		for (uint32_t pos = 0; (e = map_next(&m->shares, &pos)) != NULL;)
@@ -161,6 +165,11 @@ void member_unsubscribe(struct member *m, const char *topic)
 				share_end(e->value, true);
 	}
 	topic_free(t);
+	if (m->config.is_brokered) { /* assignment.c may have subscribed it */
+		snprintf(retry, sizeof(retry), "%%RETRY%%%s_%s", m->config.group, topic);
+		if (map_get(&m->topics, slice_str(retry)) != NULL)
+			member_unsubscribe(m, retry);
+	}
 }
 
 struct share *member_share(struct member *m, const char *topic, const char *broker, int32_t id)

@@ -21,6 +21,7 @@
 struct commits;
 struct member;
 struct offset_file;
+struct json_writer;
 struct share;
 
 struct member_ops {
@@ -28,6 +29,10 @@ struct member_ops {
 	void (*ready)(struct member *m, struct share *s);
 	/* The share is about to end. */
 	void (*ends)(struct member *m, struct share *s);
+	/* push_pop.h; NULL: nothing is popped. */
+	void (*pops)(struct member *m, const char *topic, const struct route_queue *queues,
+		     uint32_t n);
+	void (*write_pops)(const struct member *m, struct json_writer *w);
 	/* Answers the request 309, now or later. NULL: there is nobody to consume. */
 	void (*consume_directly)(struct member *m, struct request *req);
 };
@@ -41,6 +46,7 @@ struct member_topic {
 	uint32_t n_failed; /* rounds, one after the other */
 	uint32_t n_missed; /* rounds in which the broker did not know us */
 	bool is_busy, is_due;
+	struct buf question; /* what is asked of a broker that shares queues out */
 };
 
 /* Set by the owner before member_init. */
@@ -49,6 +55,7 @@ struct member_config {
 	const char *type; /* consumeType of heartbeats */
 	bool is_broadcast, is_orderly;
 	bool is_manual; /* nobody commits but who asks for it */
+	bool is_brokered; /* brokers share the queues out, and say which are popped */
 	uint32_t from;  /* enum mosaic_consume_from */
 	int64_t from_ms;
 	uint32_t pull_batch, max_cached, max_cached_bytes, max_span;
@@ -155,10 +162,19 @@ void rebalance_topic(struct member_topic *t); /* now, or again when it is under 
 void rebalance_all(struct member *m);
 void rebalance_stop(struct member_topic *t);
 /* The queues that are ours from now on: others of the topic are left, new ones begin. */
+/* A round is over; the next one is soon when it was not good. */
+void rebalance_end(struct member_topic *t, bool is_good);
+/* Who is in the group, asked of a broker: the members share out among themselves. */
+void rebalance_ask_members(struct member_topic *t, const char *address);
 void rebalance_apply(struct member *m, struct subscription *sub, const struct route_queue *queues,
 		     uint32_t n);
 
 /* ---- share.c ---- */
+/* ---- assignment.c ---- */
+
+/* What is ours, asked of a broker. */
+void assignment_ask(struct member_topic *t, const char *address);
+
 
 void share_make(struct member *m, struct subscription *sub, struct broker *broker, int32_t id);
 void share_begin(struct share *s, int64_t offset, bool is_committed); /* start_offset.c found it */

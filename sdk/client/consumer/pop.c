@@ -8,7 +8,7 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
-#include "consumer/receipt.h"
+#include "consumer/pop_request.h"
 #include "consumer/received_set.h"
 #include "consumer/subscription.h"
 #include "client.h"
@@ -28,11 +28,9 @@
 /* An answer with messages. */
 struct popped {
 	struct list link;
-	const char *broker;
-	int64_t pop_ms, invisible_ms;
-	int32_t revive_queue;
+	struct pop_answer api; /* its starts are in the block */
 	uint64_t until_ns;
-	struct mosaic_slice starts, records; /* in the block */
+	struct mosaic_slice records; /* in the block */
 };
 
 struct pop_source {
@@ -76,25 +74,22 @@ static void popped_free(struct mosaic_popper *p, struct popped *a)
 
 static struct popped *popped_make(const struct pop_source *s, const struct ask *ask)
 {
-	const struct header *h = ask->response;
-	struct mosaic_slice starts = header_str(h, "startOffsetInfo");
-	struct popped *a = malloc(sizeof(*a) + starts.len + ask->answer.len);
+	struct pop_answer api;
 
+	pop_answer_read(ask->response, s->broker->name, &api);
+	struct popped *a = malloc(sizeof(*a) + api.starts.len + ask->answer.len);
 	if (a == NULL)
 		return NULL;
-	*a = (struct popped){ .broker = s->broker->name };
+	*a = (struct popped){ .api = api };
 	list_init(&a->link);
-	(void)header_i64(h, "popTime", &a->pop_ms);
-	(void)header_i64(h, "invisibleTime", &a->invisible_ms);
-	(void)header_i32(h, "reviveQid", &a->revive_queue);
 	a->until_ns = host_now_ns(ask->engine->host) +
-		      (uint64_t)(a->invisible_ms > 0 ? a->invisible_ms : 0) * MS_NS;
+		      (uint64_t)(api.invisible_ms > 0 ? api.invisible_ms : 0) * MS_NS;
 	uint8_t *at = (uint8_t *)(a + 1);
-	if (starts.len > 0)
-		memcpy(at, starts.ptr, starts.len);
-	a->starts = slice(at, starts.len);
-	memcpy(at + starts.len, ask->answer.ptr, ask->answer.len);
-	a->records = slice(at + starts.len, ask->answer.len);
+	if (api.starts.len > 0)
+		memcpy(at, api.starts.ptr, api.starts.len);
+	a->api.starts = slice(at, api.starts.len);
+	memcpy(at + api.starts.len, ask->answer.ptr, ask->answer.len);
+	a->records = slice(at + api.starts.len, ask->answer.len);
 	number_add(&ask->engine->numbers.bytes_held, a->records.len);
 	return a;
 }
@@ -189,23 +184,23 @@ static void answered(struct ask *ask)
 	host->timer_start(host, &p->again, delay);
 }
 
-static void fill(struct ask *ask, struct header_writer *w)
+static struct pop_request request_of(const struct pop_source *s)
 {
-	const struct pop_source *s = ask->data;
 	const struct mosaic_popper *p = s->popper;
 
-	header_put_str(w, "consumerGroup", p->group);
-	header_put_str(w, "topic", p->topic);
-	header_put_i64(w, "queueId", -1);
-	header_put_i64(w, "maxMsgNums", p->batch);
-	header_put_i64(w, "invisibleTime", p->invisible_ms);
-	header_put_i64(w, "pollTime", (int64_t)s->hold_ms);
-	header_put_i64(w, "bornTime", (int64_t)host_wall_ms(p->client->engine.host));
-	header_put_i64(w, "initMode", p->from == MOSAIC_FROM_FIRST ? 0 : 1);
-	header_put_str(w, "exp", p->sub->expression);
-	header_put_str(w, "expType", subscription_type(p->sub));
-	header_put_bool(w, "order", false);
-	header_put_str(w, "bname", s->broker->name);
+	return (struct pop_request){
+		.group = p->group, .topic = p->topic, .broker = s->broker->name, .sub = p->sub,
+		.queue_id = -1, .batch = p->batch, .invisible_ms = p->invisible_ms,
+		.hold_ms = s->hold_ms, .is_from_first = p->from == MOSAIC_FROM_FIRST,
+		.now_ms = (int64_t)host_wall_ms(p->client->engine.host),
+	};
+}
+
+static void fill(struct ask *ask, struct header_writer *w)
+{
+	struct pop_request r = request_of(ask->data);
+
+	pop_request_put(&r, w);
 }
 
 static void ask_one(struct mosaic_popper *p, struct broker *b, uint64_t left_ms)
@@ -222,10 +217,9 @@ static void ask_one(struct mosaic_popper *p, struct broker *b, uint64_t left_ms)
 	if (ask_waits(&s->ask) || address == NULL)
 		return;
 	s->hold_ms = left_ms < p->poll_ms ? left_ms : p->poll_ms;
+	struct pop_request r = request_of(s);
 	s->ask = (struct ask){ .code = REQ_POP_MESSAGE, .fill = fill, .done = answered, .data = s,
-			       .room = 12 * HEADER_FIELD_ROOM(20, 20) +
-				       6 * (strlen(p->group) + strlen(p->topic) +
-					    strlen(p->sub->expression) + strlen(b->name)) };
+			       .room = pop_request_room(&r) };
 	engine_ask(&p->client->engine, &s->ask, address, s->hold_ms * MS_NS + GRACE_NS);
 }
 
@@ -286,23 +280,6 @@ static void begin_receive(struct client_task *task)
 
 /* ---- receive, on the caller's thread ---- */
 
-static void make_receipt(const struct popped *a, const struct message *m, char *out)
-{
-	struct mosaic_slice of_broker = props_find(m->props, PROP_POP_CK);
-	struct receipt r = { .pop_ms = a->pop_ms, .invisible_ms = a->invisible_ms,
-			     .revive_queue = a->revive_queue, .queue_id = m->queue_id,
-			     .offset = m->queue_offset };
-
-	if (of_broker.ptr != NULL && of_broker.len < RECEIPT_MAX) { /* from the retry topic */
-		memcpy(out, of_broker.ptr, of_broker.len);
-		out[of_broker.len] = '\0';
-		return;
-	}
-	r.start_offset = receipt_start(a->starts, m->queue_id, m->queue_offset);
-	snprintf(r.broker, sizeof(r.broker), "%s", a->broker);
-	receipt_write(&r, out);
-}
-
 static bool next_record(struct mosaic_slice *rest, struct message *m)
 {
 	uint32_t len;
@@ -324,8 +301,8 @@ static int show(struct mosaic_popper *p, const struct popped *a)
 		if (!subscription_takes(p->sub, props_find(m.props, PROP_TAGS)))
 			continue;
 		char *receipt = p->receipts[p->set.count];
-		make_receipt(a, &m, receipt);
-		rc = received_set_add(&p->set, &m, a->broker);
+		receipt_make(&a->api, &m, receipt);
+		rc = received_set_add(&p->set, &m, a->api.broker);
 		if (rc == 0)
 			p->set.messages[p->set.count - 1].receipt = receipt;
 	}
@@ -364,9 +341,7 @@ struct acking {
 	struct client_task task;
 	struct mosaic_popper *popper;
 	struct ask ask;
-	struct receipt receipt;
-	const char *text;
-	uint32_t invisible_ms; /* change */
+	struct pop_ending ending;
 	char *new_receipt;
 	struct mosaic_error *error;
 };
@@ -374,17 +349,8 @@ struct acking {
 static void fill_ack(struct ask *ask, struct header_writer *w)
 {
 	const struct acking *x = ask->data;
-	char topic[GROUP_MAX + TOPIC_MAX + 16];
 
-	receipt_topic(&x->receipt, x->popper->group, x->popper->topic, topic, sizeof(topic));
-	header_put_str(w, "consumerGroup", x->popper->group);
-	header_put_str(w, "topic", topic);
-	header_put_i64(w, "queueId", x->receipt.queue_id);
-	header_put_str(w, "extraInfo", x->text);
-	header_put_i64(w, "offset", x->receipt.offset);
-	if (ask->code == REQ_CHANGE_MESSAGE_INVISIBLETIME)
-		header_put_i64(w, "invisibleTime", x->invisible_ms);
-	header_put_str(w, "bname", x->receipt.broker);
+	pop_ending_put(&x->ending, w);
 }
 
 static void acked(struct ask *ask)
@@ -400,11 +366,12 @@ static void acked(struct ask *ask)
 			     h->code == RES_NO_MESSAGE ? MOSAIC_E_NOTFOUND : MOSAIC_E_IO,
 			     "the broker answered %d: %.*s", (int)h->code, SLICE_ARG(h->remark));
 	} else if (x->new_receipt != NULL) {
-		x->receipt.start_offset = x->receipt.offset;
-		(void)header_i64(h, "popTime", &x->receipt.pop_ms);
-		(void)header_i64(h, "invisibleTime", &x->receipt.invisible_ms);
-		(void)header_i32(h, "reviveQid", &x->receipt.revive_queue);
-		receipt_write(&x->receipt, x->new_receipt);
+		struct receipt *r = &x->ending.parts;
+		r->start_offset = r->offset;
+		(void)header_i64(h, "popTime", &r->pop_ms);
+		(void)header_i64(h, "invisibleTime", &r->invisible_ms);
+		(void)header_i32(h, "reviveQid", &r->revive_queue);
+		receipt_write(r, x->new_receipt);
 	}
 	if (rc == 0 && ask->code == REQ_ACK_MESSAGE)
 		number_add(&ask->engine->numbers.consumed, 1);
@@ -415,35 +382,32 @@ static void begin_ack(struct client_task *task)
 {
 	struct acking *x = CONTAINER_OF(task, struct acking, task);
 	struct engine *e = &task->client->engine;
-	const struct broker *b = broker_find(e, x->receipt.broker);
+	const struct broker *b = broker_find(e, x->ending.parts.broker);
 	const char *address = b != NULL ? broker_address_any(b) : NULL;
 
 	if (address == NULL) {
 		client_task_end(task, err_set(x->error, MOSAIC_E_NOTFOUND, "no broker %s",
-					      x->receipt.broker));
+					      x->ending.parts.broker));
 		return;
 	}
-	x->ask.fill = fill_ack;
-	x->ask.done = acked;
-	x->ask.data = x;
-	x->ask.room = 7 * HEADER_FIELD_ROOM(20, 20) +
-		      6 * (2 * strlen(x->popper->group) + strlen(x->popper->topic) +
-			   strlen(x->text) + strlen(x->receipt.broker));
+	x->ask = (struct ask){ .code = pop_ending_code(&x->ending), .fill = fill_ack,
+			       .done = acked, .data = x, .room = pop_ending_room(&x->ending) };
 	engine_ask(e, &x->ask, address, ACK_TIMEOUT_NS);
 }
 
 static int run_ack(struct acking *x)
 {
 	x->task.begin = begin_ack;
-	if (receipt_read(x->text, &x->receipt) != 0)
+	x->ending.group = x->popper->group;
+	x->ending.topic = x->popper->topic;
+	if (receipt_read(x->ending.receipt, &x->ending.parts) != 0)
 		return err_set(x->error, MOSAIC_E_INVAL, "this is no receipt");
 	return client_task_run(x->popper->client, &x->task);
 }
 
 int32_t mosaic_popper_ack(struct mosaic_popper *p, const char *receipt, struct mosaic_error *error)
 {
-	struct acking x = { .popper = p, .text = receipt, .error = error,
-			    .ask = { .code = REQ_ACK_MESSAGE } };
+	struct acking x = { .popper = p, .ending = { .receipt = receipt }, .error = error };
 
 	return run_ack(&x);
 }
@@ -451,9 +415,9 @@ int32_t mosaic_popper_ack(struct mosaic_popper *p, const char *receipt, struct m
 int32_t mosaic_popper_change(struct mosaic_popper *p, const char *receipt, uint32_t invisible_ms,
 			     char *new_receipt, struct mosaic_error *error)
 {
-	struct acking x = { .popper = p, .text = receipt, .error = error,
-			    .invisible_ms = invisible_ms, .new_receipt = new_receipt,
-			    .ask = { .code = REQ_CHANGE_MESSAGE_INVISIBLETIME } };
+	struct acking x = { .popper = p, .new_receipt = new_receipt, .error = error,
+			    .ending = { .receipt = receipt, .is_change = true,
+					.invisible_ms = invisible_ms } };
 
 	return run_ack(&x);
 }

@@ -16,6 +16,8 @@ struct mosaic_consumer {
 	struct listeners *listeners;
 	struct member member;
 	struct list ready;  /* struct share.service: has messages to give out */
+	struct map pops;    /* key -> struct pop_share */
+	struct list pops_ready; /* struct pop_share.service: the same */
 	struct list backs;  /* struct back */
 	struct mosaic_timer expiry, stop_limit;
 	struct tracer tracer;

@@ -23,7 +23,7 @@ static void begin_again(struct mosaic_timer *timer)
 	rebalance_topic(timer->data);
 }
 
-static void end(struct member_topic *t, bool is_good)
+void rebalance_end(struct member_topic *t, bool is_good)
 {
 	const struct mosaic_host *host = t->member->engine->host;
 	uint64_t delay = PERIOD_NS;
@@ -156,7 +156,7 @@ static void listed(struct ask *ask)
 		LOG_DEBUG(t->member->engine->host, "no_member_list", "group=%s code=%d",
 			  t->member->config.group, ask->status != 0 ? ask->status
 								    : ask->response->code);
-	end(t, is_good);
+	rebalance_end(t, is_good);
 }
 
 static void fill(struct ask *ask, struct header_writer *w)
@@ -164,6 +164,16 @@ static void fill(struct ask *ask, struct header_writer *w)
 	const struct member_topic *t = ask->data;
 
 	header_put_str(w, "consumerGroup", t->member->config.group);
+}
+
+void rebalance_ask_members(struct member_topic *t, const char *address)
+{
+	struct member *m = t->member;
+
+	t->ask = (struct ask){ .code = REQ_GET_CONSUMER_LIST_BY_GROUP,
+			       .room = HEADER_FIELD_ROOM(16, strlen(m->config.group)),
+			       .fill = fill, .done = listed, .data = t };
+	engine_ask(m->engine, &t->ask, address, MEMBER_ASK_NS);
 }
 
 static void apply_assigned(struct member_topic *t, const struct route *r)
@@ -194,30 +204,30 @@ static void routed(struct route_wait *wait, struct route *r, int status, const c
 	if (!m->is_running)
 		return;
 	if (status != 0) {
-		end(t, false);
+		rebalance_end(t, false);
 		return;
 	}
 	if (m->assigned != NULL) {
 		apply_assigned(t, r);
-		end(t, true);
+		rebalance_end(t, true);
 		return;
 	}
 	if (m->config.is_broadcast) {
 		rebalance_apply(m, t->sub, r->reads, r->n_reads);
-		end(t, true);
+		rebalance_end(t, true);
 		return;
 	}
 	/* Any broker of the topic: all hear of every member. */
 	uint64_t any = m->engine->host->random(m->engine->host) % r->n_reads;
 	const char *address = broker_address_any(r->reads[any].broker);
 	if (address == NULL) {
-		end(t, false);
+		rebalance_end(t, false);
 		return;
 	}
-	t->ask = (struct ask){ .code = REQ_GET_CONSUMER_LIST_BY_GROUP,
-			       .room = HEADER_FIELD_ROOM(16, strlen(m->config.group)),
-			       .fill = fill, .done = listed, .data = t };
-	engine_ask(m->engine, &t->ask, address, MEMBER_ASK_NS);
+	if (m->config.is_brokered && !m->config.is_orderly) /* as in Java */
+		assignment_ask(t, address);
+	else
+		rebalance_ask_members(t, address);
 }
 
 static void begin(struct member_topic *t)

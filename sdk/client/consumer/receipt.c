@@ -1,5 +1,6 @@
 #include "consumer/receipt.h"
 #include "base/num.h"
+#include "wire/props.h"
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -62,6 +63,32 @@ int64_t receipt_start(struct mosaic_slice starts, int32_t queue_id, int64_t fall
 			return start;
 	}
 	return fallback;
+}
+
+void pop_answer_read(const struct header *h, const char *broker, struct pop_answer *out)
+{
+	*out = (struct pop_answer){ .broker = broker,
+				    .starts = header_str(h, "startOffsetInfo") };
+	(void)header_i64(h, "popTime", &out->pop_ms);
+	(void)header_i64(h, "invisibleTime", &out->invisible_ms);
+	(void)header_i32(h, "reviveQid", &out->revive_queue);
+}
+
+void receipt_make(const struct pop_answer *a, const struct message *m, char out[RECEIPT_MAX])
+{
+	struct mosaic_slice of_broker = props_find(m->props, PROP_POP_CK);
+	struct receipt r = { .pop_ms = a->pop_ms, .invisible_ms = a->invisible_ms,
+			     .revive_queue = a->revive_queue, .queue_id = m->queue_id,
+			     .offset = m->queue_offset };
+
+	if (of_broker.ptr != NULL && of_broker.len < RECEIPT_MAX) { /* from the retry topic */
+		memcpy(out, of_broker.ptr, of_broker.len);
+		out[of_broker.len] = '\0';
+		return;
+	}
+	r.start_offset = receipt_start(a->starts, m->queue_id, m->queue_offset);
+	snprintf(r.broker, sizeof(r.broker), "%s", a->broker);
+	receipt_write(&r, out);
 }
 
 void receipt_topic(const struct receipt *r, const char *group, const char *topic, char *out,

@@ -5,19 +5,24 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static void put_queue_key(struct json_writer *w, const struct share *s)
+void running_info_key(struct json_writer *w, const char *topic, const char *broker, int32_t id)
 {
 	struct buf key = BUF_INIT;
 	struct json_writer k;
 
 	jw_init(&k, &key);
 	jw_object(&k);
-	jw_put_cstr(&k, "brokerName", s->broker->name);
-	jw_put_i64(&k, "queueId", s->id);
-	jw_put_cstr(&k, "topic", s->sub->topic);
+	jw_put_cstr(&k, "brokerName", broker);
+	jw_put_i64(&k, "queueId", id);
+	jw_put_cstr(&k, "topic", topic);
 	jw_object_end(&k);
 	jw_key_raw(w, buf_slice(&key));
 	buf_free(&key);
+}
+
+static void put_queue_key(struct json_writer *w, const struct share *s)
+{
+	running_info_key(w, s->sub->topic, s->broker->name, s->id);
 }
 
 /* Monotonic time of the host as wall time; 0 stays 0. */
@@ -81,6 +86,8 @@ void running_info_write(const struct member *m, struct buf *out)
 	jw_object(&w);
 	jw_key(&w, "mqPopTable");
 	jw_object(&w);
+	if (m->ops->write_pops != NULL)
+		m->ops->write_pops(m, &w);
 	jw_object_end(&w);
 	jw_key(&w, "mqTable");
 	jw_object(&w);

@@ -35,6 +35,16 @@ enum mosaic_consume_result {
 	MOSAIC_CONSUME_LATER = 1
 };
 
+enum mosaic_rebalance {
+	MOSAIC_REBALANCE_CLIENT = 0, /* the members share the queues out among themselves */
+	/* Brokers do (Java's clientRebalance=false), for concurrent consumers that are clustering;
+	 * balance: NULL or "circle". An admin says which group pulls a topic and which pops it
+	 * (mqadmin setConsumeMode). Popped: several members may have one queue; consumed messages
+	 * are acknowledged; the others come again after 10 s, 30 s, 1 min ..., and in the end are
+	 * dropped. Where brokers do not know how, as with CLIENT. */
+	MOSAIC_REBALANCE_BROKER = 1
+};
+
 enum mosaic_expression { MOSAIC_TAGS = 0, MOSAIC_SQL92 = 1 };
 
 /*
@@ -77,9 +87,12 @@ struct mosaic_consumer_options {
 	 * members of a group on one machine need two folders. */
 	const char *offset_dir;
 	uint32_t trace; /* 1: message trace to RMQ_SYS_TRACE_TOPIC */
-	uint32_t reserved0;
+	uint32_t rebalance; /* enum mosaic_rebalance */
 	mosaic_consume_hook hook;
 	void *hook_data;
+	/* Of queues that brokers tell us to pop: */
+	uint32_t pop_batch;    /* messages per pop, 1..32: 32 */
+	uint32_t invisible_ms; /* to consume a message in, before others get it: 60000 */
 };
 
 MOSAIC_EXPORT int32_t mosaic_consumer_create(struct mosaic_client *client,
