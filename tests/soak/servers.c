@@ -65,6 +65,19 @@ static void write_configs(struct server *servers)
 	}
 }
 
+/* For servers of a build with the sanitizer of threads. */
+static void write_suppressions(const struct soak *soak)
+{
+	char path[96], options[128];
+
+	snprintf(path, sizeof(path), "%s/not-races", soak->dir);
+	snprintf(options, sizeof(options), "suppressions=%s", path);
+	FILE *f = fopen(path, "w");
+	if (f == NULL || fputs(NOT_RACES, f) < 0 || fclose(f) != 0)
+		abort();
+	setenv("TSAN_OPTIONS", options, 0);
+}
+
 void servers_init(struct server *servers, struct soak *soak)
 {
 	uint64_t chance = now_ns(); /* not the seed's: another may run with it beside us */
@@ -78,6 +91,7 @@ void servers_init(struct server *servers, struct soak *soak)
 	snprintf(soak->namesrv, sizeof(soak->namesrv), "127.0.0.1:%u;127.0.0.1:%u",
 		 servers[0].port, servers[1].port);
 	write_configs(servers);
+	write_suppressions(soak);
 	for (int i = 0; i < NAMESRVS + BROKERS; i++)
 		server_start(&servers[i]);
 }

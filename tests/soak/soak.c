@@ -19,14 +19,11 @@
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 #ifdef __SANITIZE_THREAD__
-/* libuv closes files by the system call itself: of the next file with the number the sanitizer
- * thinks that two threads opened it. */
 __attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
 
 const char *__tsan_default_suppressions(void)
 {
-	return "race_top:socket\nrace_top:pipe2\nrace_top:epoll_create1\nrace_top:eventfd\n"
-	       "race_top:open\nrace_top:fopen\n";
+	return NOT_RACES;
 }
 #endif
 
