@@ -33,21 +33,20 @@ static bool decode(const char *handle, char *out, size_t room)
 }
 
 /* "v1 <topic> <broker> <deliver ms> <message id>" */
-static bool broker_of(const char *handle, char *out, size_t room)
-{
-	char text[HANDLE_MAX], topic[128], broker[128];
-
-	if (!decode(handle, text, sizeof(text)) ||
-	    sscanf(text, "v1 %127s %127s", topic, broker) != 2)
-		return false;
-	return snprintf(out, room, "%s", broker) < (int)room;
-}
-
 struct recall {
 	struct mosaic_producer *producer;
 	const char *topic, *handle;
-	char broker[128], address[64];
+	char broker[128], address[64], message_id[64];
 };
+
+static bool read_handle(struct recall *x)
+{
+	char text[HANDLE_MAX], topic[128], deliver[32];
+
+	return decode(x->handle, text, sizeof(text)) &&
+	       sscanf(text, "v1 %127s %127s %31s %63s", topic, x->broker, deliver,
+		      x->message_id) == 4;
+}
 
 static int take_address(struct route *route, void *data)
 {
@@ -69,6 +68,20 @@ static void fill(struct ask *a, struct header_writer *w)
 	header_put_str(w, "bname", x->broker);
 }
 
+static int take_answer(struct ask *a, struct mosaic_error *error)
+{
+	const struct recall *x = a->data;
+	const struct header *h = a->response;
+	struct mosaic_slice region = header_str(h, "MSG_REGION");
+	bool is_recalled = h->code == RES_SUCCESS;
+
+	if (x->producer->sender.tracer != NULL && region.len > 0)
+		trace_recalled(x->producer->sender.tracer, x->producer->group_name, x->topic,
+			       x->message_id, region, is_recalled);
+	return is_recalled ? 0 : err_set(error, MOSAIC_E_IO, "%s answered %d: %.*s", a->address,
+					 (int)h->code, SLICE_ARG(h->remark));
+}
+
 int32_t mosaic_producer_recall(struct mosaic_producer *p, const char *topic,
 			       const char *recall_handle, struct mosaic_error *error)
 {
@@ -76,7 +89,7 @@ int32_t mosaic_producer_recall(struct mosaic_producer *p, const char *topic,
 
 	if (!topic_is_valid(topic) || recall_handle == NULL ||
 	    strlen(recall_handle) >= HANDLE_MAX ||
-	    !broker_of(recall_handle, x.broker, sizeof(x.broker)))
+	    !read_handle(&x))
 		return err_set(error, MOSAIC_E_INVAL, "no topic, or no handle of a timer message");
 	int rc = client_route(p->client, topic, true, take_address, &x, error);
 	if (rc != 0)
@@ -84,5 +97,5 @@ int32_t mosaic_producer_recall(struct mosaic_producer *p, const char *topic,
 	struct ask ask = { .code = REQ_RECALL_MESSAGE, .fill = fill, .data = &x,
 			   .room = 4 * HEADER_FIELD_ROOM(16, 128) +
 				   HEADER_FIELD_ROOM(0, strlen(recall_handle)) };
-	return client_ask(p->client, &ask, x.address, p->sender.timeout_ns, NULL, error);
+	return client_ask(p->client, &ask, x.address, p->sender.timeout_ns, take_answer, error);
 }

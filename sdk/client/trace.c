@@ -81,6 +81,8 @@ void tracer_add(struct tracer *t, struct mosaic_slice record, struct mosaic_slic
 {
 	const struct mosaic_host *host = t->sender.engine->host;
 
+	if (t->is_closed)
+		return;
 	if (t->records.len == 0) {
 		t->timer = (struct mosaic_timer){ .fire = time_is_over, .data = t };
 		host->timer_start(host, &t->timer, WAIT_NS);
@@ -102,6 +104,7 @@ void tracer_add(struct tracer *t, struct mosaic_slice record, struct mosaic_slic
 void tracer_close(struct tracer *t)
 {
 	flush(t, true);
+	t->is_closed = true;
 	while (!list_empty(&t->sender.sends))
 		send_end(LIST_ENTRY(t->sender.sends.next, struct send, link), MOSAIC_E_CANCELED,
 			 "the producer stops");
@@ -113,7 +116,7 @@ void tracer_free(struct tracer *t)
 	map_free(&t->keys);
 }
 
-/* ---- sends ---- */
+/* ---- records ---- */
 
 static void put(struct buf *out, struct mosaic_slice text)
 {
@@ -163,5 +166,55 @@ void trace_sent(struct tracer *t, const struct send *s, struct mosaic_slice regi
 	buf_append_str(&r, s->result.stored == MOSAIC_STORED ? "true" : "false");
 	buf_append_byte(&r, TRACE_RECORD);
 	tracer_add(t, buf_slice(&r), id, keys);
+	buf_free(&r);
+}
+
+/* MessageType.Trans_msg_Commit, whatever the end. */
+#define TYPE_END 2
+#define DEFAULT_REGION "DefaultRegion"
+
+static struct mosaic_slice or_empty(const char *text)
+{
+	return slice_str(text != NULL ? text : "");
+}
+
+void trace_ended(struct tracer *t, const char *group, const struct trace_end *end)
+{
+	static const char *const states[] = { "UNKNOW", "COMMIT_MESSAGE", "ROLLBACK_MESSAGE" };
+	uint32_t state = (uint32_t)end->state < ARRAY_LEN(states) ? (uint32_t)end->state : 0;
+	struct buf r = BUF_INIT;
+
+	put(&r, slice_str("EndTransaction"));
+	put_number(&r, (int64_t)host_wall_ms(t->sender.engine->host));
+	put(&r, slice_str(DEFAULT_REGION));
+	put(&r, slice_str(group));
+	put(&r, slice_str(end->topic));
+	put(&r, slice_str(end->message_id));
+	put(&r, or_empty(end->tag));
+	put(&r, or_empty(end->keys));
+	put(&r, or_empty(end->address));
+	put_number(&r, TYPE_END);
+	put(&r, slice_str(end->transaction_id));
+	put(&r, slice_str(states[state]));
+	buf_append_str(&r, end->is_checked ? "true" : "false");
+	buf_append_byte(&r, TRACE_RECORD);
+	tracer_add(t, buf_slice(&r), slice_str(end->message_id), or_empty(end->keys));
+	buf_free(&r);
+}
+
+void trace_recalled(struct tracer *t, const char *group, const char *topic, const char *message_id,
+		    struct mosaic_slice region, bool is_recalled)
+{
+	struct buf r = BUF_INIT;
+
+	put(&r, slice_str("Recall"));
+	put_number(&r, (int64_t)host_wall_ms(t->sender.engine->host));
+	put(&r, region);
+	put(&r, slice_str(group));
+	put(&r, slice_str(topic));
+	put(&r, slice_str(message_id));
+	buf_append_str(&r, is_recalled ? "true" : "false");
+	buf_append_byte(&r, TRACE_RECORD);
+	tracer_add(t, buf_slice(&r), slice_str(message_id), slice(NULL, 0));
 	buf_free(&r);
 }

@@ -17,6 +17,7 @@ struct tracer {
 	struct mosaic_timer timer;
 	uint32_t n_sending;
 	uint64_t n_lost;
+	bool is_closed; /* what comes now is lost */
 };
 
 /* balance: lent, for the sends of traces. */
@@ -32,5 +33,17 @@ void tracer_free(struct tracer *t); /* after tracer_close */
 
 /* The record of a send that was answered. region: property MSG_REGION of the answer. */
 void trace_sent(struct tracer *t, const struct send *s, struct mosaic_slice region);
+
+/* How a transaction ended, told to the broker or about to be. Texts may be NULL. */
+struct trace_end {
+	const char *topic, *message_id, *transaction_id, *tag, *keys, *address;
+	int32_t state; /* enum mosaic_transaction */
+	bool is_checked; /* the broker had asked */
+};
+void trace_ended(struct tracer *t, const char *group, const struct trace_end *end);
+
+/* A timer message was taken back, or was not. region: as above. */
+void trace_recalled(struct tracer *t, const char *group, const char *topic, const char *message_id,
+		    struct mosaic_slice region, bool is_recalled);
 
 #endif

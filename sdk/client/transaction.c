@@ -25,6 +25,7 @@ struct half {
 	char topic[256], message_id[64], transaction_id[64], broker[128];
 	int32_t state; /* enum mosaic_transaction */
 	bool is_checked;
+	const char *tag, *keys; /* for the trace; borrowed, may be NULL */
 };
 
 static void put_end(const struct half *h, const char *group, struct header_writer *w)
@@ -50,20 +51,31 @@ static size_t end_room(const struct half *h, const char *group)
 	       strlen(h->message_id) + strlen(h->transaction_id) + strlen(h->broker));
 }
 
+static void trace(const struct half *h, const struct mosaic_producer *p, const char *address)
+{
+	const struct trace_end end = { .topic = h->topic, .message_id = h->message_id,
+				       .transaction_id = h->transaction_id, .tag = h->tag,
+				       .keys = h->keys, .address = address, .state = h->state,
+				       .is_checked = h->is_checked };
+
+	if (p->sender.tracer != NULL)
+		trace_ended(p->sender.tracer, p->group_name, &end);
+}
+
 /* ---- sending one ---- */
 
 struct ending {
 	struct client_task task;
 	struct ask ask;
 	struct half half;
-	const char *group;
+	const struct mosaic_producer *producer;
 };
 
 static void fill_end(struct ask *a, struct header_writer *w)
 {
 	const struct ending *x = a->data;
 
-	put_end(&x->half, x->group, w);
+	put_end(&x->half, x->producer->group_name, w);
 }
 
 static void told_end(struct ask *a)
@@ -86,7 +98,8 @@ static void begin_end(struct client_task *task)
 	}
 	x->ask = (struct ask){ .code = REQ_END_TRANSACTION, .is_oneway = true, .fill = fill_end,
 			       .done = told_end, .data = x,
-			       .room = end_room(&x->half, x->group) };
+			       .room = end_room(&x->half, x->producer->group_name) };
+	trace(&x->half, x->producer, address);
 	engine_ask(e, &x->ask, address, END_TIMEOUT_NS);
 }
 
@@ -115,7 +128,7 @@ int32_t mosaic_producer_send_transaction(struct mosaic_producer *p,
 	const struct send_shape shape = { .more = more, .n_more = ARRAY_LEN(more),
 					  .sys_flag = SYS_TRANSACTION_PREPARED };
 	struct mosaic_send_result local;
-	struct ending x = { .task = { .begin = begin_end }, .group = p->group_name };
+	struct ending x = { .task = { .begin = begin_end }, .producer = p };
 
 	if (run == NULL || p->check == NULL)
 		return MOSAIC_E_INVAL;
@@ -125,6 +138,8 @@ int32_t mosaic_producer_send_transaction(struct mosaic_producer *p,
 		return rc;
 	if (!half_of(result, message->topic, &x.half))
 		return MOSAIC_E_CORRUPT;
+	x.half.tag = message->tag;
+	x.half.keys = message->keys;
 	x.half.state = result->stored == MOSAIC_STORED ? run(data, message, result)
 						       : MOSAIC_TRANSACTION_ROLLBACK;
 	/* When it is lost the broker asks. */
@@ -172,6 +187,7 @@ static void checked(struct mosaic_req *req)
 		       (uint32_t)(HEADER_ROOM + end_room(&c->half, group)), 0)) {
 		put_end(&c->half, group, &cw.w);
 		call_end_oneway(&cw, slice(NULL, 0));
+		trace(&c->half, c->producer, c->ticket.peer->address.text);
 	}
 	check_free(c);
 }
@@ -231,6 +247,8 @@ static bool read_half(const struct request *req, const struct received *received
 	copy(h->transaction_id, sizeof(h->transaction_id),
 	     header_str(&req->header, "transactionId"));
 	copy(h->message_id, sizeof(h->message_id), slice_str(received->api.message_id));
+	h->tag = received->api.tag;
+	h->keys = received->api.keys;
 	return true;
 }
 

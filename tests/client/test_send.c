@@ -7,6 +7,7 @@
 #include "robust.h"
 #include "wire/message.h"
 #include "wire/props.h"
+#include <fnmatch.h>
 #include <mosaic/producer.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -629,6 +630,63 @@ static void sends_are_traced(void **state)
 	end(&f);
 }
 
+struct traces {
+	char wanted[2][300]; /* each with "*" for what is not known; "" when it was seen */
+};
+
+static void look_for_traces(void *ctx, const struct message *m)
+{
+	struct traces *t = ctx;
+	char body[8000];
+
+	snprintf(body, sizeof(body), "%.*s", (int)m->body.len, (const char *)m->body.ptr);
+	for (char *one = strtok(body, "\2"); one != NULL; one = strtok(NULL, "\2"))
+		for (int i = 0; i < 2; i++)
+			if (fnmatch(t->wanted[i], one, 0) == 0)
+				t->wanted[i][0] = '\0';
+}
+
+static void ends_of_transactions_and_recalls_are_traced(void **state)
+{
+	atomic_int n = 0;
+	int32_t what = MOSAIC_TRANSACTION_COMMIT;
+	const struct mosaic_producer_options o = { .struct_size = sizeof(o), .trace = 1,
+						   .check = check_back, .check_data = &n };
+	struct fixture f = { .max_message = 0 };
+	struct mosaic_send_result r;
+	struct mosaic_error err = { .struct_size = sizeof(err) };
+	struct traces t;
+	struct client raw;
+	(void)state;
+	if (!can("trace") || !can("transaction") || !can("recall"))
+		return;
+	begin(&f, &o);
+	struct mosaic_message m = message(topic("Ends"), "x");
+	m.tag = "C";
+	m.keys = "k9";
+	assert_int_equal(mosaic_producer_send_transaction(f.producer, &m, decide, &what, &r), 0);
+	snprintf(t.wanted[0], sizeof(t.wanted[0]),
+		 "EndTransaction\1*\1DefaultRegion\1DEFAULT_PRODUCER\1%s\1%s\1C\1k9\1"
+		 "127.0.0.1:*\1" "2\1%s\1COMMIT_MESSAGE\1false",
+		 topic("Ends"), r.message_id, r.transaction_id);
+	m.deliver_ms = wall_ms() + 600000;
+	assert_int_equal(mosaic_producer_send(f.producer, &m, &r), 0);
+	assert_int_equal(mosaic_producer_recall(f.producer, topic("Ends"), r.recall_handle, &err),
+			 0);
+	snprintf(t.wanted[1], sizeof(t.wanted[1]),
+		 "Recall\1*\1*\1DEFAULT_PRODUCER\1%s\1%s\1true", topic("Ends"), r.message_id);
+	client_open(&raw, f.broker);
+	for (uint64_t due = now_ns() + UINT64_C(4) * WAIT_MS * 1000000;
+	     t.wanted[0][0] != '\0' || t.wanted[1][0] != '\0';) {
+		if (now_ns() > due)
+			fail_msg("not traced: %s %s", t.wanted[0], t.wanted[1]);
+		usleep(50000);
+		read_queue(&raw, "RMQ_SYS_TRACE_TOPIC", 0, look_for_traces, &t);
+	}
+	client_close(&raw);
+	end(&f);
+}
+
 static void balance_plugins_are_found_by_name(void **state)
 {
 	struct fixture f = { .max_message = 0 };
@@ -725,6 +783,7 @@ int main(void)
 		cmocka_unit_test(a_request_without_reply_ends_in_time),
 		cmocka_unit_test(a_hook_sees_each_send),
 		cmocka_unit_test(sends_are_traced),
+		cmocka_unit_test(ends_of_transactions_and_recalls_are_traced),
 		cmocka_unit_test(balance_plugins_are_found_by_name),
 		cmocka_unit_test(a_bound_on_what_is_in_flight_says_try_again),
 		cmocka_unit_test(wrong_messages_are_refused_at_once),

@@ -5,6 +5,7 @@
 #include "wire/json.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -174,6 +175,20 @@ static int write_all(int fd, struct mosaic_slice text)
 	return 0;
 }
 
+/* A rename is on the disk when its folder is. */
+static int sync_folder(const char *path)
+{
+	char dir[PATH_MAX];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(strrchr(path, '/') - path), path);
+	int fd = open(dir[0] != '\0' ? dir : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	int os = fsync(fd) == 0 || errno == EINVAL ? 0 : errno; /* not all file systems can */
+	close(fd);
+	return os;
+}
+
 int offset_file_write(struct offset_file *f, struct mosaic_error *error)
 {
 	struct buf text = BUF_INIT;
@@ -186,10 +201,14 @@ int offset_file_write(struct offset_file *f, struct mosaic_error *error)
 	write_text(f, &text);
 	int os = write_all(fd, buf_slice(&text));
 	buf_free(&text);
+	if (os == 0 && fsync(fd) != 0)
+		os = errno;
 	if (close(fd) != 0 && os == 0)
 		os = errno;
 	if (os == 0 && rename(f->next_path, f->path) != 0)
 		os = errno;
+	if (os == 0)
+		os = sync_folder(f->path);
 	if (os != 0)
 		return err_set_os(error, MOSAIC_E_IO, os, "cannot write %s", f->path);
 	f->is_changed = false;
