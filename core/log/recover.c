@@ -511,33 +511,27 @@ static void cut_queues(struct recovery *r)
 	rebuild_end(r, make_durable);
 }
 
+static void distrust(struct recovery *r);
+
 static void sync_done(struct mosaic_req *req)
 {
 	struct recovery *r = req->data;
-	if (req->status < 0 && req->status != MOSAIC_E_UNSUPPORTED)
+	if (req->status < 0 && req->status != MOSAIC_E_UNSUPPORTED) {
 		recovery_fail(r, req->status, "cannot make the recovered log durable");
-	else
-		finish(r);
+		return;
+	}
+	distrust(r);
+	finish(r);
 }
 
-/*
- * What a crash left readable need not be on the disk yet, nor need the next sync know of it. A sync
- * that fails makes the kernel take its pages for written, and a process that is killed while it
- * waits for that sync tells nobody: no mark that it could make would be safe. So after a crash what
- * is behind the last sync that the checkpoint knows of is written again. Nothing that was read from
- * the cache only, and given to a consumer, goes away with the next power cut.
- */
+/* What a crash left readable need not be on the disk yet. */
 static void make_durable(struct recovery *r)
 {
 	if (!r->is_crash || r->log->end == r->log->begin) {
+		r->durable = r->log->end;
 		finish(r);
 		return;
 	}
-	uint64_t from = r->durable, end = r->log->end;
-	if (r->log->priv->checkpoint.physic_ms == 0 && end > UNKNOWN_BYTES)
-		from = from > end - UNKNOWN_BYTES ? from : end - UNKNOWN_BYTES;
-	if (!r->open.was_clean && r->ops->distrust && from < end)
-		r->ops->distrust(r->log->commit_log, from);
 	r->sync = (struct mosaic_sync){ .req = { .done = sync_done, .data = r },
 					.upto = r->log->end };
 	int rc = r->ops->sync(r->log->commit_log, &r->sync);
@@ -545,6 +539,27 @@ static void make_durable(struct recovery *r)
 		r->sync.req.status = rc;
 		sync_done(&r->sync.req);
 	}
+}
+
+/*
+ * That sync need not know of everything. One that fails makes the kernel take its pages for written,
+ * and a process that is killed while it waits for it tells nobody: no mark that it could make would
+ * be safe. So after a crash what is behind the last sync that the checkpoint knows of is written
+ * again, by the next sync: the log is open before, but it counts as durable up to there only, and
+ * nothing that is sent from now on is acknowledged behind a hole.
+ */
+static void distrust(struct recovery *r)
+{
+	uint64_t from = r->durable, end = r->log->end;
+	r->durable = end;
+	if (r->open.was_clean || !r->ops->distrust || !r->log->config.flush_ops)
+		return;
+	if (r->log->priv->checkpoint.physic_ms == 0 && end > UNKNOWN_BYTES)
+		from = from > end - UNKNOWN_BYTES ? from : end - UNKNOWN_BYTES;
+	if (from >= end)
+		return;
+	r->durable = from;
+	r->ops->distrust(r->log->commit_log, from);
 }
 
 static int32_t port_sync(void *ctx, struct mosaic_sync *req)
@@ -560,7 +575,7 @@ static bool open_flush(struct recovery *r)
 		return true;
 	struct mosaic_flush_port *port = &log->priv->flush_port;
 	*port = (struct mosaic_flush_port){
-		.struct_size = sizeof(*port), .ctx = log, .durable = log->end, .sync = port_sync
+		.struct_size = sizeof(*port), .ctx = log, .durable = r->durable, .sync = port_sync
 	};
 	struct mosaic_error err = ERR_INIT;
 	int rc = log->config.flush_ops->open(log->config.flush, port, &err);
@@ -582,14 +597,15 @@ static void finish(struct recovery *r)
 		log->last_store_ms = c->physic_ms;
 	log->last_unit_phys = r->last_unit_phys;
 	log->last_unit_ms = r->last_unit_ms;
-	log->visible = log->told_end = log->durable = log->unproven = log->end;
-	log->gate.durable = log->end;
+	log->visible = log->unproven = log->end;
+	log->told_end = log->durable = log->gate.durable = r->durable;
 	log->gate.ackable = log->end;
 	log->is_open = true;
 	checkpoint_start(c, !r->is_crash);
 	if (log->index)
 		index_start(log->index, r->is_crash);
 	retention_start(&log->retention);
+	log_run_end(log); /* what is not durable yet */
 	LOG_INFO(log->host, "log_open",
 		 "begin=%" PRIu64 " end=%" PRIu64 " queues=%u scanned=%" PRIu64
 		 " units_made=%" PRIu64,

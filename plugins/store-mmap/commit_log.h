@@ -81,7 +81,8 @@ struct commit_log {
 	struct segment *syncing[8]; /* pinned by the job */
 	uint32_t n_syncing;
 	uint64_t synced, sync_from;
-	uint64_t again_from, again_upto; /* after a crash: to be written again, then synced */
+	uint64_t again_from, again_upto; /* after a crash: the next sync writes it again */
+	bool syncs_again;
 	uint64_t sync_upto;  /* in: end of what is pinned; out: the end when the job began */
 	uint64_t sync_claim; /* its success proves no more than this: where a cut was meanwhile */
 	uint64_t sync_gather; /* the job waits a moment for the end to come here */

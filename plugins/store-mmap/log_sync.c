@@ -12,7 +12,7 @@
  * of what a sync takes. Somebody who sends alone never waits, nor do many: their groups take longer
  * to send than to sync, so two of them in turn keep both the disk and the processor busy.
  *
- * After a crash the first syncs write again what the cache only seems to have written (distrust).
+ * After a crash the next sync writes again what the cache only seems to have written (distrust).
  *
  * Failure modes: any error is final (store_fail): the kernel may have dropped what it could not
  * write, and tells of it once.
@@ -60,23 +60,26 @@ static void sync_segment(struct job *job, const struct segment *segment, uint64_
 
 /* Through the file, not the mapping: a full disk is an error there and no signal. What is written
  * again lies below the end that the log had at open, nobody changes it. */
-static void write_again(struct job *job, const struct segment *segment, uint64_t upto)
+static void write_again(struct job *job)
 {
 	const struct commit_log *log = job->store->log;
-	uint64_t from = log->again_from > segment->start ? log->again_from - segment->start : 0;
-	upto = upto < log->again_upto ? upto : log->again_upto;
-	uint64_t end = upto > segment->start ? upto - segment->start : 0;
-	end = end < log->segment_bytes ? end : log->segment_bytes;
-	if (from >= end)
-		return;
 	char path[PATH_BYTES];
-	segment_path(path, segment->start);
-	int fd = io_open(job->store->dir_fd, path, O_RDWR);
-	int rc = fd < 0 ? -fd : io_write_again(fd, from, end);
-	if (rc != 0)
-		job_fail(job, rc, "cannot write the end of the commit log again");
-	if (fd >= 0)
-		close(fd);
+	for (uint64_t at = log->again_from, end; at < log->again_upto; at = end) {
+		uint64_t start = at - at % log->segment_bytes;
+		end = start + log->segment_bytes;
+		end = end < log->again_upto ? end : log->again_upto;
+		segment_path(path, start);
+		int fd = io_open(job->store->dir_fd, path, O_RDWR);
+		if (fd == -ENOENT) /* trimmed meanwhile */
+			continue;
+		int rc = fd < 0 ? -fd : io_write_again(fd, at - start, end - start);
+		if (rc == 0 && fdatasync(fd) != 0)
+			rc = errno;
+		if (rc != 0)
+			job_fail(job, rc, "cannot write the end of the commit log again");
+		if (fd >= 0)
+			close(fd);
+	}
 }
 
 static void sync_run(struct job *job)
@@ -90,11 +93,10 @@ static void sync_run(struct job *job)
 		log->sync_upto = upto;
 	uint64_t began = host->now_ns(host);
 	for (uint32_t i = 0; i < log->n_syncing; i++)
-		if (log->sync_upto > log->syncing[i]->start) {
-			if (log->again_from < log->again_upto)
-				write_again(job, log->syncing[i], log->sync_upto);
+		if (log->sync_upto > log->syncing[i]->start)
 			sync_segment(job, log->syncing[i], log->sync_from, log->sync_upto);
-		}
+	if (log->syncs_again)
+		write_again(job);
 	if (log->syncs_folder) {
 		int rc = io_sync_folder(job->store->dir_fd, LOG_FOLDER);
 		if (rc != 0)
@@ -125,8 +127,8 @@ static void sync_done(struct job *job)
 		log->sync_claim = log->sync_upto;
 	if (log->sync_claim > log->synced)
 		log->synced = log->sync_claim;
-	if (log->again_from < log->synced) /* the syncs go from below upwards */
-		log->again_from = log->synced;
+	if (log->syncs_again)
+		log->again_from = log->again_upto;
 	while (log->syncs && (log->syncs->upto <= log->synced || log->syncs->upto > log->end)) {
 		struct mosaic_sync *req = log->syncs;
 		log->syncs = (struct mosaic_sync *)req->req.next;
@@ -156,6 +158,7 @@ static void sync_start(struct commit_log *log)
 	log->sync_gather = log->are_syncs_small ? log->sync_from + expected : 0;
 	atomic_store_explicit(&log->committed, log->end, memory_order_release);
 	log->syncs_folder = log->is_folder_dirty;
+	log->syncs_again = log->again_from < log->again_upto;
 	log->is_folder_dirty = false;
 	log->is_syncing = true;
 	log->sync_job.run = sync_run;
@@ -167,6 +170,7 @@ void clog_distrust(struct commit_log *log, uint64_t from)
 {
 	log->again_from = from;
 	log->again_upto = log->end;
+	log->synced = log->synced < from ? log->synced : from; /* so there is one */
 }
 
 int32_t clog_sync(struct commit_log *log, struct mosaic_sync *req)

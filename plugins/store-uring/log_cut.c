@@ -286,6 +286,7 @@ void ulog_distrust(struct commit_log *log, uint64_t from)
 	again->from = from;
 	again->upto = log->end;
 	log->again = again;
+	log->synced = log->synced < from ? log->synced : from; /* so there is a sync that waits */
 	worker_submit(&store->slow, &again->job);
 }
 
