@@ -166,10 +166,10 @@ int cmd_admin(int argc, char **argv)
 
 	if (rc >= 0)
 		return rc;
-	rc = client_open(&a.client, a.namesrv, &a.err);
+	rc = connect_client(a.namesrv, NULL, NULL, &a.client, &a.err);
 	if (rc == 0)
 		rc = command->run(&a, argv + optind + 1);
-	client_close(&a.client);
+	mosaic_client_destroy(&a.client);
 	free(a.brokers);
 	if (rc != 0)
 		fprintf(stderr, "%s: %s\n", argv[0], a.err.text);

@@ -1,12 +1,12 @@
 /*
- * mosaic admin: what its commands share. One connection each to NameServer and brokers, requests
- * one after the other, answers as tables.
+ * mosaic admin: what its commands share. A client of libmosaic, requests one after the other,
+ * answers as tables.
  */
 #ifndef TOOLS_ADMIN_H
 #define TOOLS_ADMIN_H
 
 #include "base/err.h"
-#include "client.h"
+#include "connect.h"
 #include "table.h"
 #include "wire/codes.h"
 #include "wire/json.h"
@@ -19,7 +19,7 @@ struct admin_broker {
 };
 
 struct admin {
-	struct client client;
+	struct mosaic_client *client;
 	const char *namesrv;
 	bool as_json, all;
 	int64_t queues;             /* --queues, 0: not given */

@@ -1,63 +1,45 @@
 /* Requests of mosaic admin, and the brokers that they go to. */
 #include "admin.h"
 #include "base/mem.h"
+#include "request.h"
 #include <stdlib.h>
 
 struct asking {
-	struct call call;
 	struct admin *admin;
 	struct admin_answer *answer;
 	const char *address;
-	bool done;
-	int rc;
 };
 
-static void on_answer(struct call *call)
+/* [client's thread] */
+static int take(void *data, const struct header *response, struct mosaic_slice body)
 {
-	struct asking *q = call->data;
-	struct mosaic_error *err = &q->admin->err;
+	struct asking *q = data;
+	struct admin_answer *answer = q->answer;
 
-	q->done = true;
-	if (call->status != 0) {
-		q->rc = err_set(err, call->status, "%s did not answer: %s", q->address,
-				status_text(call->status));
-		return;
-	}
-	q->admin->code = call->response->code;
-	if (q->admin->code != RES_SUCCESS) {
-		q->rc = err_set(err, MOSAIC_E_IO, "%s answered %d: %.*s", q->address,
-				q->admin->code, SLICE_ARG(call->response->remark));
-		return;
-	}
-	buf_append_slice(&q->answer->body, call->body);
-	if (q->answer->field != NULL)
-		snprintf(q->answer->value, sizeof(q->answer->value), "%.*s",
-			 SLICE_ARG(header_str(call->response, q->answer->field)));
+	q->admin->code = response->code;
+	if (response->code != RES_SUCCESS)
+		return err_set(&q->admin->err, MOSAIC_E_IO, "%s answered %d: %.*s", q->address,
+			       response->code, SLICE_ARG(response->remark));
+	buf_append_slice(&answer->body, body);
+	if (answer->field != NULL)
+		snprintf(answer->value, sizeof(answer->value), "%.*s",
+			 SLICE_ARG(header_str(response, answer->field)));
+	return 0;
 }
 
 int admin_ask(struct admin *a, const char *address, int32_t code, const char *const *fields,
 	      struct mosaic_slice body, struct admin_answer *answer)
 {
-	struct asking q = { .call.done = on_answer, .admin = a, .answer = answer,
-			    .address = address };
-	size_t room = CALL_ROOM;
-	struct call_writer cw;
-	struct peer *peer;
+	struct asking q = { .admin = a, .answer = answer, .address = address };
+	const struct client_request request = { .code = code, .timeout_ms = CONNECT_TIMEOUT_MS,
+						.fields = fields, .body = body, .take = take,
+						.data = &q };
 
 	a->code = 0;
-	q.call.data = &q;
-	for (uint32_t i = 0; fields != NULL && fields[i] != NULL; i += 2)
-		room += HEADER_FIELD_ROOM(strlen(fields[i]), strlen(fields[i + 1]));
-	int rc = client_peer(&a->client, address, &peer, &a->err);
-	if (rc != 0)
-		return rc;
-	if (!call_begin(&cw, peer, code, false, (uint32_t)room, (uint32_t)body.len))
-		return err_set(&a->err, MOSAIC_E_CLOSED, "the connection to %s broke", address);
-	for (uint32_t i = 0; fields != NULL && fields[i] != NULL; i += 2)
-		header_put_str(&cw.w, fields[i], fields[i + 1]);
-	call_end(&cw, body, &q.call, CLIENT_TIMEOUT_NS);
-	client_wait(&a->client, &q.done);
-	return q.rc;
+	int rc = client_request(a->client, address, &request, &a->err);
+	if (rc != 0 && a->code == 0 && strcmp(address, a->namesrv) == 0)
+		rc = connect_hint(rc, &a->err);
+	return rc;
 }
 
 json_t *admin_ask_json(struct admin *a, const char *address, int32_t code,

@@ -26,6 +26,11 @@ bool parse_count(const char *text, int64_t *out)
 	return num_parse_i64(slice_str(text), out) == 0 && *out >= 1;
 }
 
+bool parse_upto(const char *text, int64_t most, int64_t *out)
+{
+	return parse_count(text, out) && *out <= most;
+}
+
 bool parse_moment(const char *text, int64_t *out)
 {
 	struct tm tm = { .tm_isdst = -1 };
@@ -50,4 +55,23 @@ bool is_host_port(const char *text)
 	uint32_t port;
 
 	return value_parse_address(text, host, sizeof(host), &port) == 0 && port != 0;
+}
+
+bool is_namesrv_list(const char *text)
+{
+	char one[300];
+
+	for (;; text++) {
+		size_t len = strcspn(text, ";");
+
+		if (len >= sizeof(one))
+			return false;
+		memcpy(one, text, len);
+		one[len] = '\0';
+		if (!is_host_port(one))
+			return false;
+		text += len;
+		if (*text == '\0')
+			return true;
+	}
 }

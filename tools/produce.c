@@ -1,287 +1,318 @@
-/*
- * mosaic produce TOPIC [MESSAGE...]: sends each message (or each line of standard input) and says
- * where it went.
- */
-#include "base/err.h"
+/* mosaic produce TOPIC [MESSAGE...]: its command line, and where messages come from. */
+#include "produce.h"
 #include "base/mem.h"
-#include "client.h"
+#include "base/num.h"
 #include "command.h"
-#include "rpc/request.h"
-#include "wire/codes.h"
-#include "wire/json.h"
-#include "wire/props.h"
+#include "lines.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 #include <unistd.h>
 
-#define NEW_TOPIC_QUEUES 4 /* what the Java producer asks for */
-#define BODY_MAX (16u << 20) /* no broker takes a longer frame */
+#define SIZE_MAX_BYTES (15 << 20)
+#define DAYS_40_S (40 * 86400)
+#define LOOK_MS 50
 
 static const char usage[] =
 	"usage: mosaic produce TOPIC [MESSAGE...] [options]\n"
 	"Sends each MESSAGE, or each line of standard input that is not empty, and waits for its\n"
-	"acknowledgement. A topic that is not there is made.\n"
-	"  --namesrv HOST:PORT   NameServer (127.0.0.1:9876)\n"
-	"  --tag TAG             tag of every message\n"
-	"  --key KEY             key of every message\n"
-	"  --count N             send each MESSAGE N times (1)\n"
+	"acknowledgement. A topic that is not there is made. On a terminal a line shows how far\n"
+	"it is. Into a pipe or a file goes JSON: a line for each message, and one for all.\n"
+	"  --namesrv HOST:PORT   NameServer (127.0.0.1:9876); several: HOST:PORT;HOST:PORT\n"
+	"What is sent:\n"
 	"  --file FILE           each line of a file instead of standard input\n"
+	"  --size BYTES          messages of this size, without any to be given\n"
+	"  --count N             each MESSAGE, or --size, so often (1)\n"
+	"  --tag TAG             tag of every message\n"
+	"  --key KEYS            keys of every message, separated by blanks\n"
+	"  --property NAME=VALUE a property of every message; more than once for more\n"
+	"  --sharding-key KEY    all to one queue, that of the key\n"
+	"  --delay-level N       delivered later, by the broker's table: 1s 5s 10s 30s 1m ...\n"
+	"  --delay SECONDS       delivered so much later, by a broker that has timer messages\n"
+	"How it is sent:\n"
 	"  --rate N              messages a second at most\n"
-	"  --json                a line of JSON for each message\n"
-	"  --quiet               only say how many were sent\n"
-	"Exit status: 0 all were acknowledged, 1 one was not and the rest was not sent, 2 wrong\n"
-	"command line.\n";
+	"  --in-flight N         so many wait for their acknowledgements at a time (1)\n"
+	"  --oneway              no acknowledgement: nobody knows what arrives\n"
+	"  --keep-going          do not end with the first message that fails\n"
+	"  --timeout SECONDS     for each message, all tries together (5)\n"
+	"  --group NAME          of the producer (mosaic-produce)\n"
+	"  --compress NAME       zlib, lz4 or zstd, for bodies of 4096 bytes or more\n"
+	"  --compress-above N    for bodies of so many bytes or more\n"
+	"What is printed:\n"
+	"  --format text|json    whatever standard output is; --json is --format json\n"
+	"  --quiet               only how many were sent\n"
+	"Exit status: 0 all were acknowledged, 1 one was not (the rest was not sent, without\n"
+	"--keep-going), 2 wrong command line, 130 Ctrl-C or SIGTERM came before all were sent.\n";
 
-struct produce {
-	struct client client;
-	const char *namesrv, *topic, *tag, *key;
-	int64_t count;
-	const char *file;
-	int64_t rate;  /* 0: as fast as acknowledgements come */
-	bool quiet, as_json;
-	uint64_t begin_ns; /* of the first message */
-	struct client_queue *queues;
-	uint32_t n_queues;
-	uint64_t sent;
+/* ---- the command line ---- */
+
+enum {
+	OPT_SIZE = 256,
+	OPT_PROPERTY,
+	OPT_SHARDING_KEY,
+	OPT_DELAY_LEVEL,
+	OPT_DELAY,
+	OPT_IN_FLIGHT,
+	OPT_ONEWAY,
+	OPT_KEEP_GOING,
+	OPT_TIMEOUT,
+	OPT_COMPRESS,
+	OPT_COMPRESS_ABOVE,
+	OPT_FORMAT
 };
-
-struct sending {
-	struct call call;
-	bool done;
-	int status, code;
-	char remark[512];
-	char id[64];
-	int64_t offset;
-};
-
-static void on_sent(struct call *call)
-{
-	struct sending *s = call->data;
-	s->done = true;
-	s->status = call->status;
-	if (call->status != 0)
-		return;
-	const struct header *h = call->response;
-	s->code = h->code;
-	snprintf(s->remark, sizeof(s->remark), "%.*s", SLICE_ARG(h->remark));
-	snprintf(s->id, sizeof(s->id), "%.*s", SLICE_ARG(header_str(h, "msgId")));
-	(void)header_i64(h, "queueOffset", &s->offset);
-}
-
-static void put_send_fields(struct call_writer *cw, const struct produce *p,
-			    const struct client_queue *q)
-{
-	struct buf props = BUF_INIT;
-	if (p->key != NULL)
-		buf_printf(&props, PROP_KEYS "\1%s\2", p->key);
-	if (p->tag != NULL)
-		buf_printf(&props, PROP_TAGS "\1%s\2", p->tag);
-	header_put_str(&cw->w, "a", "mosaic-produce");
-	header_put_str(&cw->w, "b", p->topic);
-	header_put_str(&cw->w, "c", "TBW102");
-	header_put_i64(&cw->w, "d", NEW_TOPIC_QUEUES);
-	header_put_i64(&cw->w, "e", q->id);
-	header_put_str(&cw->w, "f", "0");
-	header_put_i64(&cw->w, "g", (int64_t)host_loop_wall_ms());
-	header_put_str(&cw->w, "h", "0");
-	header_put(&cw->w, "i", buf_slice(&props));
-	header_put_str(&cw->w, "j", "0");
-	buf_free(&props);
-}
-
-static void print_json(const struct client_queue *q, const struct sending *s)
-{
-	json_t *line = json_pack("{ss si sI ss}", "broker", q->broker, "queue", q->id, "offset",
-				 (json_int_t)s->offset, "id", s->id);
-	json_dumpf(line, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(line);
-}
-
-/* Waits until the next message is due. */
-static void keep_rate(struct produce *p)
-{
-	uint64_t now = host_loop_now_ns();
-	if (p->sent == 0)
-		p->begin_ns = now;
-	if (p->rate == 0)
-		return;
-	uint64_t due = p->begin_ns + p->sent * SECOND_NS / (uint64_t)p->rate;
-	if (due <= now)
-		return;
-	struct timespec pause = { .tv_sec = (time_t)((due - now) / SECOND_NS),
-				  .tv_nsec = (long)((due - now) % SECOND_NS) };
-	nanosleep(&pause, NULL);
-}
-
-static int produce_one(struct produce *p, struct mosaic_slice body, struct mosaic_error *err)
-{
-	const struct client_queue *q = &p->queues[p->sent % p->n_queues];
-	struct sending s = { .call.done = on_sent };
-	struct call_writer cw;
-	struct peer *peer;
-	size_t text = strlen(p->topic) + (p->tag ? strlen(p->tag) : 0) +
-		      (p->key ? strlen(p->key) : 0);
-	s.call.data = &s;
-	keep_rate(p);
-	if (body.len > BODY_MAX)
-		return err_set(err, MOSAIC_E_INVAL, "a message of %zu bytes: %u are the most",
-			       body.len, BODY_MAX);
-	int rc = client_peer(&p->client, q->address, &peer, err);
-	if (rc != 0)
-		return rc;
-	if (!call_begin(&cw, peer, REQ_SEND_MESSAGE_V2, false, (uint32_t)(1024 + 6 * text),
-			(uint32_t)body.len))
-		return err_set(err, MOSAIC_E_CLOSED, "the connection to %s broke", q->address);
-	put_send_fields(&cw, p, q);
-	call_end(&cw, body, &s.call, CLIENT_TIMEOUT_NS);
-	client_wait(&p->client, &s.done);
-	if (s.status != 0)
-		return err_set(err, s.status, "no acknowledgement from %s: %s", q->address,
-			       status_text(s.status));
-	if (s.code != RES_SUCCESS)
-		return err_set(err, MOSAIC_E_INVAL, "%s answered code %d: %s", q->address, s.code,
-			       s.remark);
-	p->sent++;
-	if (p->as_json)
-		print_json(q, &s);
-	else if (!p->quiet)
-		printf("sent   %s queue %d offset %lld: %.*s   (id %s)\n", q->broker, q->id,
-		       (long long)s.offset, SLICE_ARG(body), s.id);
-	return 0;
-}
-
-/* Keeps the queues that a topic has when a send makes it. */
-static void keep_first_queues(struct produce *p)
-{
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < p->n_queues; i++)
-		if (p->queues[i].id < NEW_TOPIC_QUEUES)
-			p->queues[kept++] = p->queues[i];
-	p->n_queues = kept;
-}
-
-/* Queues of the topic; a topic that is not there yet borrows those of the default topic. */
-static int produce_route(struct produce *p, struct mosaic_error *err)
-{
-	int rc = client_route(&p->client, p->topic, true, p->queues, &p->n_queues, err);
-	if (rc == 0 && p->n_queues == 0) {
-		rc = client_route(&p->client, "TBW102", true, p->queues, &p->n_queues, err);
-		keep_first_queues(p);
-	}
-	if (rc == 0 && p->n_queues == 0)
-		rc = err_set(err, MOSAIC_E_NOTFOUND,
-			     "no broker of NameServer %s has topic %s, and none of them makes "
-			     "topics (autoCreateTopic)", p->client.namesrv, p->topic);
-	return rc;
-}
-
-static int produce_lines(struct produce *p, struct mosaic_error *err)
-{
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t n;
-	int rc = 0;
-	FILE *from = p->file != NULL ? fopen(p->file, "r") : stdin;
-	if (from == NULL)
-		return err_set(err, MOSAIC_E_NOTFOUND, "cannot read %s: %s", p->file,
-			       strerror(errno));
-	while (rc == 0 && (n = getline(&line, &cap, from)) >= 0) {
-		if (n > 0 && line[n - 1] == '\n')
-			n--;
-		if (n > 0)
-			rc = produce_one(p, slice(line, (size_t)n), err);
-	}
-	if (rc == 0 && ferror(from))
-		rc = err_set(err, MOSAIC_E_IO, "cannot read %s: %s",
-			     p->file != NULL ? p->file : "standard input", strerror(errno));
-	free(line);
-	if (p->file != NULL)
-		fclose(from);
-	return rc;
-}
 
 static const struct option options[] = {
-	{ "namesrv", required_argument, NULL, 'n' }, { "tag", required_argument, NULL, 't' },
-	{ "key", required_argument, NULL, 'k' },     { "count", required_argument, NULL, 'c' },
-	{ "file", required_argument, NULL, 'f' },    { "rate", required_argument, NULL, 'r' },
+	{ "namesrv", required_argument, NULL, 'n' },
+	{ "tag", required_argument, NULL, 't' },
+	{ "key", required_argument, NULL, 'k' },
+	{ "count", required_argument, NULL, 'c' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "rate", required_argument, NULL, 'r' },
+	{ "group", required_argument, NULL, 'g' },
 	{ "json", no_argument, NULL, 'j' },
-	{ "quiet", no_argument, NULL, 'q' },         { "help", no_argument, NULL, 'h' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "property", required_argument, NULL, OPT_PROPERTY },
+	{ "sharding-key", required_argument, NULL, OPT_SHARDING_KEY },
+	{ "delay-level", required_argument, NULL, OPT_DELAY_LEVEL },
+	{ "delay", required_argument, NULL, OPT_DELAY },
+	{ "in-flight", required_argument, NULL, OPT_IN_FLIGHT },
+	{ "oneway", no_argument, NULL, OPT_ONEWAY },
+	{ "keep-going", no_argument, NULL, OPT_KEEP_GOING },
+	{ "timeout", required_argument, NULL, OPT_TIMEOUT },
+	{ "compress", required_argument, NULL, OPT_COMPRESS },
+	{ "compress-above", required_argument, NULL, OPT_COMPRESS_ABOVE },
+	{ "format", required_argument, NULL, OPT_FORMAT },
 	{ NULL, 0, NULL, 0 }
 };
+
+/* Of options with a number: what it may be, and what is said when it is not. */
+static const char *take_number(struct produce *p, int option, const char *value)
+{
+	switch (option) {
+	case 'c': return parse_count(value, &p->count) ? NULL : "--count must be 1 or more";
+	case 'r': return parse_count(value, &p->rate) ? NULL : "--rate must be 1 or more";
+	case OPT_SIZE:
+		return parse_upto(value, SIZE_MAX_BYTES, &p->size) ? NULL
+								   : "--size must be 1 to 15728640";
+	case OPT_IN_FLIGHT:
+		return parse_upto(value, PRODUCE_IN_FLIGHT_MAX, &p->in_flight)
+			       ? NULL
+			       : "--in-flight must be 1 to 4096";
+	case OPT_TIMEOUT:
+		return parse_upto(value, 3600, &p->timeout_s) ? NULL
+							      : "--timeout must be 1 to 3600";
+	case OPT_DELAY_LEVEL:
+		return parse_upto(value, 18, &p->delay_level) ? NULL
+							      : "--delay-level must be 1 to 18";
+	case OPT_DELAY:
+		return parse_upto(value, DAYS_40_S, &p->delay_s) ? NULL
+								 : "--delay must be 1 to 3456000";
+	default:
+		return parse_upto(value, SIZE_MAX_BYTES, &p->compress_above)
+			       ? NULL
+			       : "--compress-above must be 1 to 15728640";
+	}
+}
+
+static const char *take_property(struct produce *p, char *text)
+{
+	char *value = strchr(text, '=');
+
+	if (value == NULL || value == text || value[1] == '\0')
+		return "--property must be NAME=VALUE";
+	if (p->n_properties == PRODUCE_PROPERTIES_MAX)
+		return "--property may be given 64 times";
+	*value++ = '\0';
+	p->properties[p->n_properties++] = (struct mosaic_property){ .name = text, .value = value };
+	return NULL;
+}
+
+static const char *take_compression(struct produce *p, const char *name)
+{
+	static const char *const names[] = { "zlib", "lz4", "zstd" }; /* mosaic_compression */
+
+	for (uint32_t i = 0; i < ARRAY_LEN(names); i++) {
+		if (strcmp(name, names[i]) != 0)
+			continue;
+		p->compression = i;
+		if (p->compress_above == 0)
+			p->compress_above = 4096;
+		return NULL;
+	}
+	return "--compress must be zlib, lz4 or zstd";
+}
+
+/* NULL when it is fine, else what it must be. */
+static const char *take(struct produce *p, int option, char *value)
+{
+	switch (option) {
+	case 'n':
+		p->namesrv = value;
+		return is_namesrv_list(value) ? NULL : "--namesrv must be HOST:PORT";
+	case 't': p->tag = value; return NULL;
+	case 'k': p->keys = value; return NULL;
+	case 'f': p->file = value; return NULL;
+	case 'g': p->group = value; return NULL;
+	case 'q': p->is_quiet = true; return NULL;
+	case 'j': p->format = PRODUCE_JSON; return NULL;
+	case OPT_ONEWAY: p->is_oneway = true; return NULL;
+	case OPT_KEEP_GOING: p->goes_on = true; return NULL;
+	case OPT_SHARDING_KEY: p->sharding_key = value; return NULL;
+	case OPT_PROPERTY: return take_property(p, value);
+	case OPT_COMPRESS: return take_compression(p, value);
+	case OPT_FORMAT:
+		p->format = strcmp(value, "json") == 0 ? PRODUCE_JSON : PRODUCE_TEXT;
+		return p->format == PRODUCE_JSON || strcmp(value, "text") == 0
+			       ? NULL
+			       : "--format must be text or json";
+	default: return take_number(p, option, value);
+	}
+}
+
+/* What does not go together. NULL when it does. */
+static const char *check(const struct produce *p, bool has_messages)
+{
+	if (has_messages && p->file != NULL)
+		return "either MESSAGEs or --file, please";
+	if (p->size > 0 && (has_messages || p->file != NULL))
+		return "--size makes the messages: no MESSAGE and no --file, please";
+	if (!has_messages && p->size == 0 && p->count > 1)
+		return "--count needs a MESSAGE or --size: standard input is read once";
+	if (p->delay_level > 0 && p->delay_s > 0)
+		return "either --delay-level or --delay, please";
+	return NULL;
+}
 
 /* A negative result means go on, else it is the exit status. */
 static int parse(int argc, char **argv, struct produce *p)
 {
+	const char *problem;
 	int o;
-	while ((o = getopt_long(argc, argv, "n:t:k:c:f:r:jqh", options, NULL)) != -1) {
-		switch (o) {
-		case 'n': p->namesrv = optarg; break;
-		case 't': p->tag = optarg; break;
-		case 'k': p->key = optarg; break;
-		case 'q': p->quiet = true; break;
-		case 'f': p->file = optarg; break;
-		case 'j': p->as_json = true; break;
-		case 'r':
-			if (!parse_count(optarg, &p->rate))
-				return usage_error(argv[0], "--rate must be 1 or more, not \"%s\"",
-						   optarg);
-			break;
-		case 'c':
-			if (!parse_count(optarg, &p->count))
-				return usage_error(argv[0], "--count must be 1 or more, not \"%s\"",
-						   optarg);
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			return 0;
-		default:
+
+	while ((o = getopt_long(argc, argv, "n:t:k:c:f:r:g:jqh", options, NULL)) != -1) {
+		if (o == 'h')
+			return fputs(usage, stdout), 0;
+		if (o == '?')
 			return usage_error(argv[0], NULL);
-		}
+		problem = take(p, o, optarg);
+		if (problem != NULL)
+			return usage_error(argv[0], "%s, not \"%s\"", problem, optarg);
 	}
-	if (!is_host_port(p->namesrv))
-		return usage_error(argv[0], "--namesrv must be HOST:PORT, not \"%s\"", p->namesrv);
 	if (optind >= argc)
 		return usage_error(argv[0], "to which TOPIC?");
-	if (argc - optind > 1 && p->file != NULL)
-		return usage_error(argv[0], "either MESSAGEs or --file, please");
-	if (argc - optind == 1 && p->count > 1)
-		return usage_error(argv[0], "--count needs a MESSAGE: standard input is read once");
+	p->topic = argv[optind];
+	problem = check(p, optind + 1 < argc);
+	if (problem != NULL)
+		return usage_error(argv[0], "%s", problem);
+	if (p->format == PRODUCE_AUTO)
+		p->format = isatty(STDOUT_FILENO) ? PRODUCE_TEXT : PRODUCE_JSON;
 	return -1;
 }
 
-/* Without messages: the lines of standard input. */
-static int produce_all(struct produce *p, char **messages, struct mosaic_error *err)
+/* ---- where messages come from ---- */
+
+static void send_messages(struct produce *p, char **messages)
 {
-	int rc = produce_route(p, err);
-	if (rc == 0 && !messages[0])
-		rc = produce_lines(p, err);
-	for (int64_t round = 0; rc == 0 && messages[0] && round < p->count; round++)
-		for (char **m = messages; rc == 0 && *m; m++)
-			rc = produce_one(p, slice_str(*m), err);
+	for (int64_t round = 0; round < p->count; round++)
+		for (char **m = messages; *m != NULL; m++)
+			if (!produce_one(p, slice_str(*m)))
+				return;
+}
+
+static void send_made(struct produce *p)
+{
+	char *body = mem_alloc((size_t)p->size);
+
+	memset(body, 'm', (size_t)p->size);
+	for (int64_t i = 0; i < p->count; i++)
+		if (!produce_one(p, slice(body, (size_t)p->size)))
+			break;
+	free(body);
+}
+
+/* 0 or an error with p->err set. */
+static int send_lines(struct produce *p, int fd)
+{
+	const char *name = p->file != NULL ? p->file : "standard input";
+	struct mosaic_slice line;
+	struct lines lines;
+	int rc;
+
+	if (isatty(fd))
+		p->progress.is_on = false; /* it would stand where somebody types */
+	lines_init(&lines, fd);
+	do {
+		rc = lines_next(&lines, &p->interrupt, LOOK_MS, &line);
+		if (rc == 1 && line.len > 0)
+			(void)produce_one(p, line);
+		produce_settle(p, false);
+		progress_tick(&p->progress, p->sent, p->failed);
+	} while ((rc == 1 || rc == MOSAIC_E_AGAIN) && !produce_ends(p));
+	if (rc == MOSAIC_E_IO)
+		(void)err_set_os(&p->err, rc, errno, "cannot read %s", name);
+	else if (rc == MOSAIC_E_LIMIT)
+		(void)err_set(&p->err, rc, "%s: a line of more than %u bytes", name,
+			      LINE_MAX_BYTES);
+	lines_free(&lines);
+	return rc == MOSAIC_E_IO || rc == MOSAIC_E_LIMIT ? rc : 0;
+}
+
+static int produce_run(struct produce *p, char **messages, int fd)
+{
+	int rc = 0;
+
+	if (messages[0] != NULL)
+		send_messages(p, messages);
+	else if (p->size > 0)
+		send_made(p);
+	else
+		rc = send_lines(p, fd);
+	produce_settle(p, true);
 	return rc;
+}
+
+/* The exit status. */
+static int produce(struct produce *p, char **messages)
+{
+	int fd = p->file != NULL ? open(p->file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
+	int rc;
+
+	if (fd < 0) {
+		fprintf(stderr, "mosaic produce: cannot read %s: %s\n", p->file, strerror(errno));
+		return 1;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* who reads a pipe waits for each line */
+	rc = produce_open(p);
+	bool is_open = rc == 0;
+	if (is_open)
+		rc = produce_run(p, messages, fd);
+	if (is_open)
+		show_summary(p, progress_now_ns() - p->progress.begin_ns);
+	bool was_interrupted = p->interrupt.came;
+	produce_close(p);
+	if (p->file != NULL)
+		close(fd);
+	if (rc != 0 || (p->failed > 0 && !p->goes_on))
+		fprintf(stderr, "mosaic produce: %s\n", p->err.text);
+	if (fflush(stdout) != 0)
+		rc = MOSAIC_E_IO;
+	if (rc != 0 || p->failed > 0)
+		return 1;
+	return was_interrupted ? EXIT_INTERRUPTED : 0;
 }
 
 int cmd_produce(int argc, char **argv)
 {
-	struct produce p = { .namesrv = "127.0.0.1:9876", .count = 1 };
-	struct mosaic_error err = ERR_INIT;
+	struct produce p = { .namesrv = "127.0.0.1:9876", .group = "mosaic-produce", .count = 1,
+			     .in_flight = 1, .timeout_s = 5, .err = ERR_INIT };
 	int rc = parse(argc, argv, &p);
-	if (rc >= 0)
-		return rc;
-	p.topic = argv[optind];
-	p.queues = mem_alloc(CLIENT_QUEUES_MAX * sizeof(*p.queues));
-	rc = client_open(&p.client, p.namesrv, &err);
-	if (rc == 0)
-		rc = produce_all(&p, argv + optind + 1, &err);
-	client_close(&p.client);
-	free(p.queues);
-	if (rc != 0)
-		fprintf(stderr, "mosaic produce: %s\n", err.text);
-	if (p.quiet)
-		printf("sent %llu messages\n", (unsigned long long)p.sent);
-	return rc == 0 ? 0 : 1;
+
+	return rc >= 0 ? rc : produce(&p, argv + optind + 1);
 }

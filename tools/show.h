@@ -1,8 +1,8 @@
-/* How consume and produce print a message: as a sentence, by a format, or as a line of JSON. */
+/* How consume prints a message: as a sentence, by a format, or as a line of JSON. */
 #ifndef TOOLS_SHOW_H
 #define TOOLS_SHOW_H
 
-#include "wire/message.h"
+#include <mosaic/client.h>
 #include <stdbool.h>
 
 struct show {
@@ -12,9 +12,8 @@ struct show {
 
 /* "%t topic, ..." for --help. */
 extern const char show_format_help[];
-/* NULL when the format is fine, else the two bytes that mean nothing. */
+/* NULL when the format is fine, else the bytes that mean nothing. */
 const char *show_check(const char *format);
-/* Prints a message that was received, its body decompressed where that is possible. */
-void show_received(const struct show *s, const char *broker, const struct message *m);
+void show_received(const struct show *s, const struct mosaic_received *m);
 
 #endif

@@ -22,7 +22,9 @@ static void end(struct ask *a, int status, const char *why)
 	list_remove(link);
 	link->next = NULL; /* does not wait */
 	a->status = status;
-	if (status != 0)
+	if (status != 0 && strstr(why, a->address) != NULL)
+		snprintf(a->why, sizeof(a->why), "%s", why);
+	else if (status != 0)
 		snprintf(a->why, sizeof(a->why), "%s: %s", a->address, why);
 	a->done(a);
 }

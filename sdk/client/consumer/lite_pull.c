@@ -383,12 +383,13 @@ int32_t mosaic_puller_assignment(struct mosaic_puller *p, struct mosaic_queue *q
 	return rc;
 }
 
-/* ---- subscribe, assign ---- */
+/* ---- subscribe, assign, filter ---- */
 
 struct subscribing {
 	struct client_task task;
 	struct mosaic_puller *puller;
 	struct subscription *sub;
+	bool is_filter;
 	struct mosaic_queue *queues;
 	uint32_t count;
 	struct mosaic_error *error;
@@ -402,18 +403,19 @@ static void begin_subscribing(struct client_task *task)
 
 	if (x->puller->is_stopped)
 		rc = err_set(x->error, MOSAIC_E_CLOSED, "the puller is stopped");
-	else if (m->assigned != NULL)
-		rc = err_set(x->error, MOSAIC_E_INVAL, "queues were assigned");
+	else if (x->is_filter != (m->assigned != NULL))
+		rc = err_set(x->error, MOSAIC_E_INVAL, x->is_filter ? "no queues were assigned"
+								    : "queues were assigned");
 	if (rc == 0)
 		member_subscribe(m, x->sub);
 	client_task_end(task, rc);
 }
 
-int32_t mosaic_puller_subscribe(struct mosaic_puller *p, const char *topic, uint32_t kind,
-				const char *expression, struct mosaic_error *error)
+static int subscribe(struct mosaic_puller *p, const char *topic, uint32_t kind,
+		     const char *expression, bool is_filter, struct mosaic_error *error)
 {
 	struct subscribing x = { .task = { .begin = begin_subscribing }, .puller = p,
-				 .error = error };
+				 .is_filter = is_filter, .error = error };
 	int rc = memory_check(error);
 
 	if (rc == 0)
@@ -426,6 +428,18 @@ int32_t mosaic_puller_subscribe(struct mosaic_puller *p, const char *topic, uint
 	if (rc != 0)
 		subscription_free(x.sub);
 	return rc;
+}
+
+int32_t mosaic_puller_subscribe(struct mosaic_puller *p, const char *topic, uint32_t kind,
+				const char *expression, struct mosaic_error *error)
+{
+	return subscribe(p, topic, kind, expression, false, error);
+}
+
+int32_t mosaic_puller_filter(struct mosaic_puller *p, const char *topic, uint32_t kind,
+			     const char *expression, struct mosaic_error *error)
+{
+	return subscribe(p, topic, kind, expression, true, error);
 }
 
 static void assign(struct subscribing *x)
@@ -512,7 +526,8 @@ int32_t mosaic_puller_create(struct mosaic_client *client, const struct mosaic_p
 	struct member_config config = {
 		.group = o->group, .type = "CONSUME_ACTIVELY",
 		.is_broadcast = o->model == MOSAIC_BROADCASTING,
-		.is_manual = o->is_manual != 0, .from = o->from, .from_ms = o->from_ms,
+		.is_manual = o->is_manual != 0 || o->is_reader != 0,
+		.is_reader = o->is_reader != 0, .from = o->from, .from_ms = o->from_ms,
 		.pull_batch = given(o->pull_batch, 10), .max_cached = given(o->max_cached, 1000),
 		.max_cached_bytes = given(o->max_cached_bytes, 100u << 20),
 		.max_span = given(o->max_span, 2000),

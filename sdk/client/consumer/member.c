@@ -189,15 +189,20 @@ int member_start(struct member *m, struct mosaic_error *error)
 	ASSERT(!m->is_running);
 	if (map_count(&m->topics) == 0)
 		return err_set(error, MOSAIC_E_INVAL, "nothing is subscribed");
-	LIST_FOR(it, &m->engine->consumers)
-		if (strcmp(LIST_ENTRY(it, struct consumer_group, link)->name, m->config.group) == 0)
+	if (m->config.is_reader && m->assigned == NULL)
+		return err_set(error, MOSAIC_E_INVAL, "a reader reads queues that are assigned");
+	LIST_FOR(it, &m->engine->consumers) {
+		const char *name = LIST_ENTRY(it, struct consumer_group, link)->name;
+		if (!m->config.is_reader && strcmp(name, m->config.group) == 0)
 			return err_set(error, MOSAIC_E_INVAL,
 				       "this client has a member of group %s already: give "
 				       "another one a client of its own",
 				       m->config.group);
+	}
 	m->is_running = true;
 	m->started_ns = m->retold_ns = host_now_ns(host);
-	consumer_group_join(m->engine, &m->heartbeat);
+	if (!m->config.is_reader)
+		consumer_group_join(m->engine, &m->heartbeat);
 	route_watch_start(m->engine, &m->watch);
 	host->timer_start(host, &m->commit, m->config.commit_ns);
 	rebalance_all(m);
@@ -212,7 +217,8 @@ static void finish(struct member *m)
 		return;
 	m->drained = NULL;
 	route_watch_stop(&m->watch);
-	consumer_group_leave(m->engine, &m->heartbeat);
+	if (!m->config.is_reader)
+		consumer_group_leave(m->engine, &m->heartbeat);
 	drained(m);
 }
 

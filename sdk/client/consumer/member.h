@@ -55,6 +55,7 @@ struct member_config {
 	const char *type; /* consumeType of heartbeats */
 	bool is_broadcast, is_orderly;
 	bool is_manual; /* nobody commits but who asks for it */
+	bool is_reader; /* is in no group and has no offsets there */
 	bool is_brokered; /* brokers share the queues out, and say which are popped */
 	uint32_t from;  /* enum mosaic_consume_from */
 	int64_t from_ms;

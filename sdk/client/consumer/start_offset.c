@@ -113,7 +113,9 @@ void start_offset_find(struct share *s)
 
 	if (m->config.from_ms == 0)
 		m->config.from_ms = (int64_t)host_wall_ms(m->engine->host) - HALF_AN_HOUR_MS;
-	if (m->file == NULL)
+	if (m->config.is_reader)
+		begin_anew(s);
+	else if (m->file == NULL)
 		ask_broker(s, REQ_QUERY_CONSUMER_OFFSET, found);
 	else if (offset_file_get(m->file, s->key, &offset))
 		share_begin(s, offset, true);

@@ -136,6 +136,10 @@ struct mosaic_puller_options {
 	uint32_t commit_ms; /* 5000 */
 	const char *balance;
 	const char *offset_dir;
+	/* 1: reads assigned queues by itself: is no member of the group, begins where from says,
+	 * and saves no offsets. For looking at a topic from outside. */
+	uint32_t is_reader;
+	uint32_t reserved0;
 };
 
 MOSAIC_EXPORT int32_t mosaic_puller_create(struct mosaic_client *client,
@@ -148,6 +152,10 @@ MOSAIC_EXPORT int32_t mosaic_puller_subscribe(struct mosaic_puller *puller, cons
 					      struct mosaic_error *error);
 MOSAIC_EXPORT int32_t mosaic_puller_assign(struct mosaic_puller *puller,
 					   const struct mosaic_queue *queues, uint32_t count,
+					   struct mosaic_error *error);
+/* [blocks] After assign: which messages of a topic the assigned queues give, as for subscribe. */
+MOSAIC_EXPORT int32_t mosaic_puller_filter(struct mosaic_puller *puller, const char *topic,
+					   uint32_t kind, const char *expression,
 					   struct mosaic_error *error);
 MOSAIC_EXPORT int32_t mosaic_puller_start(struct mosaic_puller *puller, struct mosaic_error *error);
 /*
