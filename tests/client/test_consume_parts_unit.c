@@ -11,6 +11,7 @@
 #include "consumer/offset_file.h"
 #include "consumer/process_queue.h"
 #include "consumer/receipt.h"
+#include "consumer/stats.h"
 #include "consumer/subscription.h"
 #include "wire/json.h"
 #include "wire/props.h"
@@ -266,9 +267,44 @@ static void offsets_survive_in_the_file_and_damage_is_told(void **state)
 	assert_int_equal(offset_file_open("/proc/no/such", "G", &f, NULL), MOSAIC_E_IO);
 }
 
+/* ---- numbers for admins ---- */
+
+static void rates_are_those_of_the_last_minute_and_failures_those_of_the_hour(void **state)
+{
+	struct topic_stats s = { .now = { .pulls = 0 } };
+	struct buf out = BUF_INIT;
+	struct json_writer w;
+	(void)state;
+	for (uint32_t i = 0; i < 20; i++) { /* a second each: 3 messages consumed, 1 not */
+		stats_sample(&s, 100000 + 10000 * i, i == 0);
+		for (int j = 0; j < 10; j++) {
+			stats_pulled(&s.now, 7, 4);
+			stats_called(&s.now, 25, 4, 3);
+		}
+	}
+	stats_sample(&s, 300000, true);
+	jw_init(&w, &out);
+	jw_object(&w);
+	stats_write(&s, &w);
+	jw_object_end(&w);
+	assert_string_equal(buf_cstr(&out),
+			    "{\"consumeFailedMsgs\":200,\"consumeFailedTPS\":1.000,"
+			    "\"consumeOKTPS\":3.000,\"consumeRT\":25.000,\"pullRT\":7.000,"
+			    "\"pullTPS\":4.000}");
+	buf_clear(&out);
+	s = (struct topic_stats){ .now = { .pulls = 1 } }; /* nothing was sampled yet */
+	jw_init(&w, &out);
+	jw_object(&w);
+	stats_write(&s, &w);
+	jw_object_end(&w);
+	assert_non_null(strstr(buf_cstr(&out), "\"pullTPS\":0.000}"));
+	buf_free(&out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rates_are_those_of_the_last_minute_and_failures_those_of_the_hour),
 		cmocka_unit_test(the_offset_to_commit_is_that_of_the_oldest_not_done),
 		cmocka_unit_test(what_is_put_back_comes_first_again_in_order),
 		cmocka_unit_test(what_is_out_at_a_restart_finds_no_queue),

@@ -361,6 +361,8 @@ static void an_admin_sees_the_state_of_a_consumer(void **state)
 	(void)state;
 	rig_open(&r, &plain);
 	rig_start(&r);
+	rig_messages(&r, 0, 3, 8);
+	rig_advance(&r, 10000); /* looked at when it begins and now: three in 20 s */
 	fake_conn_request(r.conns[0], REQ_GET_CONSUMER_RUNNING_INFO, NO_BODY, "consumerGroup", "G",
 			  "clientId", OWN_ID, NULL);
 	fake_host_run(&r.host);
@@ -369,6 +371,8 @@ static void an_admin_sees_the_state_of_a_consumer(void **state)
 	char *body = slice_dup(f.body);
 	assert_non_null(strstr(body, "{\"brokerName\":\"a\",\"queueId\":2,\"topic\":\"T\"}:{"));
 	assert_non_null(strstr(body, "\"PROP_CONSUME_TYPE\":\"CONSUME_PASSIVELY\""));
+	assert_non_null(strstr(body, "\"statusTable\":{\"T\":{\"consumeFailedMsgs\":0,"));
+	assert_non_null(strstr(body, "\"pullTPS\":0.150}"));
 	free(body);
 	fake_conn_request(r.conns[0], REQ_GET_CONSUMER_STATUS_FROM_CLIENT, NO_BODY, "group", "X",
 			  "topic", "T", NULL);

@@ -135,13 +135,13 @@ static void an_admin_may_change_the_mode(void **state)
 	rig_init(&r, "");
 	const char *topic = own("PopMode"), *group = own("GPopMode");
 	rig_send(&r, topic, 0, 8, NULL, NULL);
-	struct mosaic_consumer *c = open_consumer(r.client, group, topic, &sink, 0);
+	struct mosaic_consumer *c = open_consumer(r.client, group, topic, &sink, 10000);
 	AWAIT(sink_distinct(&sink) == 8);
 	set_mode(group, topic, "POP");
 	rig_send(&r, topic, 8, 16, NULL, NULL);
 	AWAIT(sink_distinct(&sink) == 16);
 	mosaic_consumer_destroy(&c);
-	c = open_consumer(r.client, group, topic, &sink, 0);
+	c = open_consumer(r.client, group, topic, &sink, 10000);
 	rig_send(&r, topic, 16, 24, NULL, NULL);
 	AWAIT(sink_distinct(&sink) == 24);
 	mosaic_consumer_destroy(&c);

@@ -67,6 +67,9 @@ static void call_ended(struct mosaic_req *req)
 		c->member.engine->host->timer_start(c->member.engine->host, &s->suspend, AGAIN_NS);
 	if (!c->is_stopped)
 		trace_consumed(c, call);
+	if (call->was_called && s != NULL)
+		stats_called(member_stats(&c->member, s->sub->topic), call->took_ms, call->n_items,
+			     call->consumed);
 	if (c->options.is_orderly)
 		orderly_ended(c, call);
 	else

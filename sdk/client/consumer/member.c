@@ -26,6 +26,28 @@ static void write_subscriptions(struct consumer_group *group, struct json_writer
 		subscription_write(((struct member_topic *)e->value)->sub, w);
 }
 
+/* ---- numbers ---- */
+
+struct stats_sums *member_stats(struct member *m, const char *topic)
+{
+	struct member_topic *t = map_get(&m->topics, slice_str(topic));
+
+	return t != NULL ? &t->stats.now : &m->lost;
+}
+
+static void sample(struct mosaic_timer *timer)
+{
+	struct member *m = timer->data;
+	const struct mosaic_host *host = m->engine->host;
+	uint64_t now_ms = host_now_ns(host) / MS_NS;
+	bool is_long = m->n_samples++ % STATS_PER_LONG == 0;
+	struct map_entry *e;
+
+	for (uint32_t pos = 0; (e = map_next(&m->topics, &pos)) != NULL;)
+		stats_sample(&((struct member_topic *)e->value)->stats, now_ms, is_long);
+	host->timer_start(host, &m->sample, STATS_PERIOD_NS);
+}
+
 /* ---- making ---- */
 
 static int check(const struct member_config *c, struct mosaic_error *error)
@@ -76,6 +98,7 @@ int member_init(struct member *m, struct mosaic_client *client, const struct mem
 	m->watch = (struct route_watch){ .changed = route_changed, .data = m };
 	m->commit = (struct mosaic_timer){ .fire = offsets_tick, .data = m };
 	m->lock = (struct mosaic_timer){ .fire = lock_tick, .data = m };
+	m->sample = (struct mosaic_timer){ .fire = sample, .data = m };
 	return rc;
 }
 
@@ -205,6 +228,7 @@ int member_start(struct member *m, struct mosaic_error *error)
 		consumer_group_join(m->engine, &m->heartbeat);
 	route_watch_start(m->engine, &m->watch);
 	host->timer_start(host, &m->commit, m->config.commit_ns);
+	sample(&m->sample);
 	rebalance_all(m);
 	return 0;
 }
@@ -240,6 +264,7 @@ void member_stop(struct member *m, void (*drained)(struct member *m))
 
 	ASSERT(!m->is_running);
 	host->timer_stop(host, &m->commit);
+	host->timer_stop(host, &m->sample);
 	host->timer_stop(host, &m->lock);
 	for (uint32_t pos = 0; (e = map_next(&m->shares, &pos)) != NULL;)
 		share_end(e->value, !m->config.is_manual);

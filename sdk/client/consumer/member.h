@@ -16,6 +16,7 @@
 #include "client.h"
 #include "consumer/allocate.h"
 #include "consumer/process_queue.h"
+#include "consumer/stats.h"
 #include "consumer/subscription.h"
 
 struct commits;
@@ -47,6 +48,7 @@ struct member_topic {
 	uint32_t n_missed; /* rounds in which the broker did not know us */
 	bool is_busy, is_due;
 	struct buf question; /* what is asked of a broker that shares queues out */
+	struct topic_stats stats;
 };
 
 /* Set by the owner before member_init. */
@@ -77,7 +79,9 @@ struct member {
 	struct map topics; /* topic -> struct member_topic */
 	struct map shares; /* share.key -> struct share */
 	struct offset_file *file; /* broadcasting */
-	struct mosaic_timer commit, lock;
+	struct mosaic_timer commit, lock, sample;
+	uint32_t n_samples;
+	struct stats_sums lost;
 	struct route_watch watch;
 	struct list asks; /* struct member_ask: commits, unlocks */
 	struct map commits; /* topic@broker -> struct commits */
@@ -136,6 +140,8 @@ void member_quiet(struct member *m);
 /* Behind member_quiet: what is still out finds no queue when it comes back. Commits, unlocks,
  * leaves the group; then, maybe inside, drained(). */
 void member_stop(struct member *m, void (*drained)(struct member *m));
+/* Of a topic, to add to; what is added for a topic that is not subscribed is lost. */
+struct stats_sums *member_stats(struct member *m, const char *topic);
 /* NULL: it is not ours. */
 struct share *member_share(struct member *m, const char *topic, const char *broker, int32_t id);
 #define MEMBER_ASK_NS (3 * SECOND_NS)
@@ -162,20 +168,20 @@ void member_ask_send(struct member_ask *a); /* to the master, or a slave without
 void rebalance_topic(struct member_topic *t); /* now, or again when it is under way */
 void rebalance_all(struct member *m);
 void rebalance_stop(struct member_topic *t);
-/* The queues that are ours from now on: others of the topic are left, new ones begin. */
 /* A round is over; the next one is soon when it was not good. */
 void rebalance_end(struct member_topic *t, bool is_good);
 /* Who is in the group, asked of a broker: the members share out among themselves. */
 void rebalance_ask_members(struct member_topic *t, const char *address);
+/* The queues that are ours from now on: others of the topic are left, new ones begin. */
 void rebalance_apply(struct member *m, struct subscription *sub, const struct route_queue *queues,
 		     uint32_t n);
 
-/* ---- share.c ---- */
 /* ---- assignment.c ---- */
 
 /* What is ours, asked of a broker. */
 void assignment_ask(struct member_topic *t, const char *address);
 
+/* ---- share.c ---- */
 
 void share_make(struct member *m, struct subscription *sub, struct broker *broker, int32_t id);
 void share_begin(struct share *s, int64_t offset, bool is_committed); /* start_offset.c found it */

@@ -96,6 +96,8 @@ static void take_messages(struct share *s, struct mosaic_slice body, int64_t nex
 	}
 	s->next = next;
 	number_add(&m->engine->numbers.pulled, (uint64_t)n);
+	stats_pulled(member_stats(m, s->sub->topic),
+		     (host_now_ns(m->engine->host) - s->pulled_ns) / MS_NS, (uint64_t)n);
 	process_queue_skip(&s->queue, next);
 	pull_next(s); /* before ready(), which may end the share */
 	if (n > 0)

@@ -101,6 +101,9 @@ static void call_ended(struct mosaic_req *req)
 
 	if (!c->is_stopped)
 		trace_consumed(c, call);
+	if (call->was_called)
+		stats_called(member_stats(&c->member, batch_of(call->items[0])->topic),
+			     call->took_ms, call->n_items, call->consumed);
 	for (uint32_t i = 0; i < call->n_items; i++) {
 		if (call->was_called)
 			item_ended(c, call->items[i], i < call->consumed);
@@ -254,6 +257,8 @@ static void take(struct pop_share *s, const struct ask *ask, const struct subscr
 		return;
 	}
 	number_add(&e->numbers.pulled, b->queue.n_items);
+	stats_pulled(member_stats(&c->member, s->topic),
+		     (host_now_ns(e->host) - s->asked_ns) / MS_NS, b->queue.n_items);
 	s->n_unacked += b->queue.n_items;
 	list_add_tail(&s->batches, &b->link);
 	if (list_empty(&s->service))

@@ -77,6 +77,21 @@ static void write_properties(struct json_writer *w, const struct member *m)
 	jw_object_end(w);
 }
 
+static void write_status(struct json_writer *w, const struct member *m)
+{
+	struct map_entry *e;
+
+	jw_key(w, "statusTable");
+	jw_object(w);
+	for (uint32_t pos = 0; (e = map_next(&m->topics, &pos)) != NULL;) {
+		jw_key_slice(w, e->key);
+		jw_object(w);
+		stats_write(&((struct member_topic *)e->value)->stats, w);
+		jw_object_end(w);
+	}
+	jw_object_end(w);
+}
+
 void running_info_write(const struct member *m, struct buf *out)
 {
 	struct json_writer w;
@@ -95,9 +110,7 @@ void running_info_write(const struct member *m, struct buf *out)
 		write_share(&w, e->value);
 	jw_object_end(&w);
 	write_properties(&w, m);
-	jw_key(&w, "statusTable");
-	jw_object(&w);
-	jw_object_end(&w);
+	write_status(&w, m);
 	jw_key(&w, "subscriptionSet");
 	jw_array(&w);
 	for (uint32_t pos = 0; (e = map_next(&m->topics, &pos)) != NULL;)

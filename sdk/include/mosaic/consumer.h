@@ -92,7 +92,9 @@ struct mosaic_consumer_options {
 	void *hook_data;
 	/* Of queues that brokers tell us to pop: */
 	uint32_t pop_batch;    /* messages per pop, 1..32: 32 */
-	uint32_t invisible_ms; /* to consume a message in, before others get it: 60000 */
+	/* To consume a message in, before others get it: 60000. So long nobody gets what was
+	 * popped for a consumer that has stopped before it could give it to its listener. */
+	uint32_t invisible_ms;
 };
 
 MOSAIC_EXPORT int32_t mosaic_consumer_create(struct mosaic_client *client,
