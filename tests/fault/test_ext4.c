@@ -180,7 +180,7 @@ static void a_disk_that_is_full_now_and_then_loses_nothing(void **state)
 	load_check(&l, d.c.broker[0]);
 	print_message("%s: %llu acknowledged, %u refused\n", child_store(),
 		      (unsigned long long)l.n_acked, l.n_refused);
-	child_stop(&d.c);
+	child_stop_slowly(&d.c);
 	load_free(&l);
 	disk_fini(&d);
 }
@@ -206,7 +206,7 @@ static void a_power_cut_under_load_loses_nothing_acknowledged(void **state)
 		assert_true(load_run(&l, &client, 1500 + (uint64_t)i * 700, 16));
 		is_cut = disk_power_goes(&d); /* with 16 under way */
 		(void)load_run(&l, &client, 16, 16);
-		child_kill(&d.c);
+		child_kill_if_alive(&d.c);
 		load_drain(&l, &client);
 		client_close(&client);
 		disk_power_comes(&d);
@@ -215,7 +215,7 @@ static void a_power_cut_under_load_loses_nothing_acknowledged(void **state)
 	load_check(&l, d.c.broker[0]);
 	check_serves(d.c.broker[0]);
 	print_message("%s: %llu acknowledged\n", child_store(), (unsigned long long)l.n_acked);
-	child_stop(&d.c);
+	child_stop_slowly(&d.c);
 	load_free(&l);
 	disk_fini(&d);
 }
@@ -271,7 +271,7 @@ static void a_sync_that_was_a_lie_is_told(void **state)
 	sync_file(&d, "store/checkpoint");
 	sync_file(&d, "store");
 	bool is_cut = disk_power_goes(&d);
-	child_kill(&d.c);
+	child_kill_if_alive(&d.c);
 	disk_power_comes(&d);
 	child_start(&d.c);
 	uint64_t was = l.n_acked, left = 0;
@@ -282,7 +282,7 @@ static void a_sync_that_was_a_lie_is_told(void **state)
 	if (is_cut && left < was)
 		child_log_wait(&d.c, "event=log_lost", "missing_bytes=");
 	check_serves(d.c.broker[0]);
-	child_stop(&d.c);
+	child_stop_slowly(&d.c);
 	load_free(&l);
 	disk_fini(&d);
 }

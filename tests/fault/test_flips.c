@@ -170,7 +170,7 @@ static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
 	client_open(&client, c.broker[0]);
 	send_all(&l, &client);
 	client_close(&client);
-	child_stop(&c);
+	child_stop_slowly(&c);
 	hit_records(&c);
 	hit_units(&c, l.topic);
 	child_start(&c);
@@ -185,7 +185,7 @@ static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
 	}
 	child_log_wait(&c, "message_damaged", "");
 	check_serves(c.broker[0]);
-	child_stop(&c);
+	child_stop_slowly(&c);
 
 	int status = child_command(&c, text, 1 << 20,
 				   (const char *[]){ "mosaic", "store", "verify", "store", NULL });
@@ -200,7 +200,7 @@ static void a_flipped_bit_in_a_closed_segment_costs_one_message(void **state)
 	struct pulled p = pull_all(&c, &l);
 	assert_int_equal(p.n_wrong, 0);
 	assert_int_equal(p.n, p.end - N_HITS);
-	child_stop(&c);
+	child_stop_slowly(&c);
 	load_free(&l);
 	free(text);
 	child_fini(&c);
@@ -222,7 +222,7 @@ static void a_recovery_passes_over_flipped_bits(void **state)
 	client_open(&client, c.broker[0]);
 	send_all(&l, &client);
 	client_close(&client);
-	child_stop(&c); /* all of it is durable: else zeros may be what a power cut has left */
+	child_stop_slowly(&c); /* all of it is durable: else zeros may be what a power cut has left */
 	hit_records(&c);
 	child_start(&c);
 	child_kill(&c);
@@ -234,7 +234,7 @@ static void a_recovery_passes_over_flipped_bits(void **state)
 	assert_int_equal(p.n, p.end - N_HITS);
 	child_log_wait(&c, "log_damaged", "");
 	check_serves(c.broker[0]);
-	child_stop(&c);
+	child_stop_slowly(&c);
 	load_free(&l);
 	child_fini(&c);
 }

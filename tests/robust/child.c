@@ -276,21 +276,36 @@ int child_command(struct child *c, char *text, size_t size, const char *const *a
 	return wait_end(c, WAIT_MS);
 }
 
-void child_stop(struct child *c)
+uint64_t child_stop_slowly(struct child *c)
 {
 	uint64_t began = now_ns();
 
 	assert_int_equal(kill(c->pid, SIGTERM), 0);
 	int status = wait_end(c, WAIT_MS);
-	uint64_t took_ms = (now_ns() - began) / 1000000;
 	if (status != 0)
 		say_log(c);
 	assert_int_equal(status, 0);
+	return (now_ns() - began) / 1000000;
+}
+
+void child_stop(struct child *c)
+{
+	uint64_t took_ms = child_stop_slowly(c);
+
 	if (took_ms >= 1000 && (IS_SANITIZED || getenv("KILL_ROUNDS")))
 		print_message("stopping took %llu ms; not judged in this run\n",
 			      (unsigned long long)took_ms);
 	else
 		assert_in_range(took_ms, 0, 999);
+}
+
+void child_kill_if_alive(struct child *c)
+{
+	(void)kill(c->pid, SIGKILL);
+	int status = wait_end(c, WAIT_MS);
+	if (status != 128 + SIGKILL)
+		print_message("it had ended by itself, with status %d\n", status);
+	assert_int_equal(c->pid, 0);
 }
 
 void child_kill(struct child *c)

@@ -64,6 +64,10 @@ int child_refused(struct child *c);
 int child_command(struct child *c, char *text, size_t size, const char *const *args);
 /* SIGTERM; gone with status 0 within a second, else the test fails. */
 void child_stop(struct child *c);
+/* The same, however long the disk takes for it; how many milliseconds it took. */
+uint64_t child_stop_slowly(struct child *c);
+/* SIGKILL to what may have ended already: without its disk a mapping is a signal. */
+void child_kill_if_alive(struct child *c);
 void child_kill(struct child *c); /* SIGKILL, and waits */
 bool child_is_alive(const struct child *c);
 /* Kills what still runs and removes the folder. */
