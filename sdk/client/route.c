@@ -127,13 +127,19 @@ static uint32_t queues_of(const struct route *r)
 	return r->is_default ? 0 : r->n_writes + r->n_reads;
 }
 
-/* Begins to look for what was lost, or ends. */
+/* Looks for what was lost, from the beginning with every change on the way, or ends. */
 static void compare(struct route *r, uint32_t had)
 {
-	if (queues_of(r) < had && r->n_lost_from == 0) {
+	const struct mosaic_host *host = r->engine->host;
+	uint32_t now = queues_of(r);
+	bool is_moving = now < had || (now > had && now < r->n_lost_from);
+
+	if (now < had && r->n_lost_from < had)
 		r->n_lost_from = had;
+	if (is_moving) {
 		r->n_again = 1;
-	} else if (queues_of(r) >= r->n_lost_from || r->n_again > AGAIN_MAX) {
+		host->timer_stop(host, &r->again);
+	} else if (now >= r->n_lost_from || r->n_again > AGAIN_MAX) {
 		r->n_lost_from = r->n_again = 0;
 	}
 }

@@ -367,6 +367,30 @@ static void lost_queues_are_asked_for_again_soon(void **state)
 	rig_close(&r);
 }
 
+static void every_loss_is_looked_for_from_the_beginning(void **state)
+{
+	struct rig r;
+	struct outcome o;
+	(void)state;
+
+	rig_open(&r, NS_A);
+	rig_send(&r, "T", &o);
+	r.ns = rig_accept(&r, NS_A);
+	rig_route(&r, 0, ONE_BROKER);
+	fake_host_advance_ms(&r.host, 30001);
+	rig_route(&r, 0, TWO_BROKERS); /* with half as many queues */
+	for (int ms = 1000; ms <= 8000; ms *= 2) {
+		fake_host_advance_ms(&r.host, ms);
+		rig_route(&r, 0, ms < 8000 ? TWO_BROKERS : "{}"); /* with none */
+	}
+	fake_host_advance_ms(&r.host, 1000); /* not 16000 */
+	rig_route(&r, 0, TWO_BROKERS);
+	fake_host_advance_ms(&r.host, 1000);
+	rig_route(&r, 0, ONE_BROKER);
+	assert_int_equal(route_peek(&r.engine, "T")->n_writes, 8);
+	rig_close(&r);
+}
+
 static void a_topic_that_is_gone_stays_known_for_half_a_minute(void **state)
 {
 	struct rig r;
@@ -652,6 +676,7 @@ int main(void)
 		cmocka_unit_test(a_chosen_queue_is_the_one),
 		cmocka_unit_test(routes_are_asked_again_each_period),
 		cmocka_unit_test(lost_queues_are_asked_for_again_soon),
+		cmocka_unit_test(every_loss_is_looked_for_from_the_beginning),
 		cmocka_unit_test(a_topic_that_is_gone_stays_known_for_half_a_minute),
 		cmocka_unit_test(a_nameserver_that_has_lost_a_topic_is_followed_by_the_next),
 		cmocka_unit_test(a_mute_nameserver_is_left_for_all_topics),

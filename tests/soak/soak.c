@@ -28,7 +28,7 @@ const char *__tsan_default_suppressions(void)
 #endif
 
 #define WARM_UP 3 /* calms until what is kept for good is there */
-#define HEAP_SLACK ((int64_t)1 << 20)
+#define HEAP_SLACK ((int64_t)2 << 20)
 #define SERVERS (NAMESRVS + BROKERS)
 
 struct measure {
@@ -106,7 +106,9 @@ static void log_line(void *data, int32_t level, const char *line)
 	FILE *f = fopen(path, "ae");
 	if (f == NULL)
 		return;
-	fprintf(f, "%9.3f %s\n", (double)(now_ns() - ((struct soak *)data)->began_ns) / 1e9, line);
+	/* The thread says which client it is. */
+	fprintf(f, "%9.3f %d %s\n", (double)(now_ns() - ((struct soak *)data)->began_ns) / 1e9,
+		(int)gettid(), line);
 	fclose(f);
 }
 
@@ -269,11 +271,17 @@ static bool has_all(struct world *w, struct totals *t)
 
 static void await_messages(struct world *w)
 {
-	uint64_t until = now_ns() + PATIENCE_MS * UINT64_C(1000000);
+	uint64_t began = now_ns(), until = began + PATIENCE_MS * UINT64_C(1000000);
+	bool is_told = false;
 	struct totals t;
 
 	while (!has_all(w, &t) && now_ns() < until) {
 		servers_look(w, true);
+		if (!is_told && now_ns() - began > 15 * UINT64_C(1000000000)) {
+			is_told = true;
+			for (enum group g = 0; g < GROUPS; g++)
+				ledger_tell_missing(w->ledger, g);
+		}
 		pause_ms(50);
 	}
 	for (enum group g = 0; g < GROUPS; g++)
