@@ -21,6 +21,8 @@ static void end(struct ask *a, int status, const char *why)
 	a->engine->host->timer_stop(a->engine->host, &a->timer);
 	list_remove(link);
 	link->next = NULL; /* does not wait */
+	if (status != 0 && status != MOSAIC_E_CANCELED)
+		number_add(&a->engine->numbers.request_errors, 1);
 	a->status = status;
 	if (status != 0 && strstr(why, a->address) != NULL)
 		snprintf(a->why, sizeof(a->why), "%s", why);
@@ -111,6 +113,7 @@ void engine_ask(struct engine *e, struct ask *a, const char *address, uint64_t t
 	a->due_ns = host_now_ns(e->host) + timeout_ns;
 	text_copy(a->address, sizeof(a->address), slice_str(address));
 	list_add_tail(&e->asks, &a->link);
+	number_add(&e->numbers.requests, 1);
 	if (e->is_closing)
 		end(a, MOSAIC_E_CANCELED, "the client stops");
 	else

@@ -506,6 +506,10 @@ void mosaic_client_metrics(struct mosaic_client *c, struct mosaic_client_metrics
 	TAKE(sent_back);
 	TAKE(route_asks);
 	TAKE(heartbeats);
+	TAKE(requests);
+	TAKE(request_errors);
+	TAKE(acknowledged);
+	TAKE(traces_lost);
 #undef TAKE
 	memcpy(out, &m, out->struct_size < sizeof(m) ? out->struct_size : sizeof(m));
 }

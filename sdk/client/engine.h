@@ -36,7 +36,8 @@ static inline void text_copy(char *out, size_t room, struct mosaic_slice text)
 /* For mosaic_client_metrics. Relaxed counters: nothing is published through them. */
 struct numbers {
 	_Atomic uint64_t bytes_held, sent, send_errors, send_retries, pulled, consumed;
-	_Atomic uint64_t consume_errors, sent_back, route_asks, heartbeats;
+	_Atomic uint64_t consume_errors, sent_back, route_asks, heartbeats, requests;
+	_Atomic uint64_t request_errors, acknowledged, traces_lost;
 	_Atomic uint32_t connections;
 };
 

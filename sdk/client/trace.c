@@ -23,7 +23,8 @@ static void sent(struct send *s)
 	struct tracer *t = s->data;
 
 	t->n_sending--;
-	t->n_lost += s->result.status != 0;
+	if (s->result.status != 0)
+		number_add(&t->sender.engine->numbers.traces_lost, 1);
 	send_free(s);
 }
 
@@ -58,7 +59,7 @@ static void flush(struct tracer *t, bool is_last)
 		s->data = t;
 		send_start(s);
 	} else {
-		t->n_lost++;
+		number_add(&t->sender.engine->numbers.traces_lost, 1);
 	}
 	buf_free(&keys);
 	map_free(&t->keys);

@@ -16,7 +16,6 @@ struct tracer {
 	struct map keys; /* message ids and keys of these records: tools look for them */
 	struct mosaic_timer timer;
 	uint32_t n_sending;
-	uint64_t n_lost;
 	bool is_closed; /* what comes now is lost */
 };
 

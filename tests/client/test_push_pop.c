@@ -84,7 +84,11 @@ static void members_share_popped_queues(void **state)
 	rig_send(&r, topic, 400, 440, NULL, NULL);
 	AWAIT(sinks_distinct(sinks, 2) == 440);
 	assert_true(sink_count(&sinks[0]) > 0);
-	mosaic_consumer_destroy(&c[0]);
+	mosaic_consumer_destroy(&c[0]); /* what it said was answered */
+	struct mosaic_client_metrics n = { .struct_size = sizeof(n) };
+	mosaic_client_metrics(r.client, &n);
+	assert_in_range(n.acknowledged, 1, n.consumed);
+	assert_int_equal(n.consumed, sink_count(&sinks[0]));
 	/* All of it was acknowledged: nobody who comes later gets it. */
 	struct sink late;
 	sink_init(&late);

@@ -373,8 +373,10 @@ static void acked(struct ask *ask)
 		(void)header_i32(h, "reviveQid", &r->revive_queue);
 		receipt_write(r, x->new_receipt);
 	}
-	if (rc == 0 && ask->code == REQ_ACK_MESSAGE)
+	if (rc == 0 && ask->code == REQ_ACK_MESSAGE) {
 		number_add(&ask->engine->numbers.consumed, 1);
+		number_add(&ask->engine->numbers.acknowledged, 1);
+	}
 	client_task_end(&x->task, rc);
 }
 

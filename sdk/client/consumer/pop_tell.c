@@ -32,6 +32,8 @@ static void told(struct member_ask *a)
 			 "group=%s topic=%s offset=%lld code=%d", a->member->config.group, t->topic,
 			 (long long)t->ending.parts.offset,
 			 ask->status != 0 ? ask->status : ask->response->code);
+	else if (!t->ending.is_change)
+		number_add(&a->member->engine->numbers.acknowledged, 1);
 	free(a->data);
 }
 

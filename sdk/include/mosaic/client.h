@@ -71,15 +71,27 @@ MOSAIC_EXPORT void mosaic_client_destroy(struct mosaic_client **client);
 /* "192.0.2.7@4711#1": as brokers know it. Lives as long as the client. */
 MOSAIC_EXPORT const char *mosaic_client_id(const struct mosaic_client *client);
 
-/* Numbers since start; all threads of the client together. */
+/* Counted since start, but for connections and bytes_held, which are what there is now; all
+ * producers and consumers of the client together. */
 struct mosaic_client_metrics {
 	uint32_t struct_size;
-	uint32_t connections;
-	uint64_t bytes_held;      /* memory for messages in flight and in consumers' caches */
-	uint64_t sent, send_errors, send_retries;
-	uint64_t pulled, consumed, consume_errors, sent_back;
-	uint64_t route_asks, heartbeats;
+	uint32_t connections;    /* open, to NameServers and brokers */
+	uint64_t bytes_held;     /* memory for messages in flight and in consumers' caches */
+	uint64_t sent;           /* sends that were stored; of automatic batches each message */
+	uint64_t send_errors;    /* that ended otherwise */
+	uint64_t send_retries;   /* attempts beyond the first of a send */
+	uint64_t pulled;         /* messages that came, pulled or popped, and are wanted */
+	uint64_t consumed;       /* of these; popped by a popper: that were acknowledged */
+	uint64_t consume_errors; /* messages that a listener did not consume, each time */
+	uint64_t sent_back;      /* to the retry topic or the DLQ */
+	uint64_t route_asks;     /* questions for routes */
+	uint64_t heartbeats;     /* one for each broker each time */
+	uint64_t requests;       /* to NameServers and brokers that are answered, sends too */
+	uint64_t request_errors; /* of these: not sent, or not answered in time */
+	uint64_t acknowledged;   /* popped messages */
+	uint64_t traces_lost;    /* messages of trace records that could not be sent */
 };
+/* out->struct_size is set: so much is filled. Any thread, the listener's and the client's too. */
 MOSAIC_EXPORT void mosaic_client_metrics(struct mosaic_client *client,
 					 struct mosaic_client_metrics *out);
 
