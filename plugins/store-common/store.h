@@ -7,6 +7,7 @@
  *   helper  prepares segments (and pages) ahead of the writer, writes and cuts consume queues;
  *           never syncs, so it is never long away
  *   syncer  syncs of the commit log, what acknowledgements wait for; where the engine needs one
+ *   reader  store-mmap: brings in what is cold; gives way to all others
  *   slow    documents, syncs of consume queues, cuts and deletions of segments, open and close
  */
 #ifndef STORE_COMMON_STORE_H

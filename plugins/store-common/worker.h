@@ -27,6 +27,7 @@ struct worker {
 	pthread_cond_t wake;
 	struct job *head, **tail;
 	bool is_running, is_stopping;
+	int nice; /* above 0: gives way to the other threads, for processor and disk */
 };
 
 /* 0 or an errno. */

@@ -2,7 +2,8 @@
  * The commit log's straight line:
  *   clog_reserve  a pointer into the mapped tail segment
  *   clog_commit   the end moves; now and then clog_look_ahead() wakes the helper
- *   clog_read     the same mapped bytes; cold ones are brought in by a host worker first
+ *   clog_read     the same mapped bytes; cold ones are brought in by the reader first, one thread
+ *                 that gives way to the others: a cold reader waits for the hot, never they for it
  *   clog_sync     msync on the syncer, see log_sync.c
  *
  * Failure modes: the next segment is not ready (E_AGAIN), the disk is full (E_NOSPACE): clog_room;
@@ -13,6 +14,7 @@
 #include "io.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,15 +22,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
-
 /* Own bytes this close to the end are taken to be in memory without asking the kernel. */
 #define HOT_BYTES (UINT64_C(32) << 20)
 #define PROBE_PAGES 1024
 #define WARM_NS UINT64_C(50000000)         /* how long a probe is believed: 50 ms */
 #define READ_AHEAD ((size_t)512 << 10)     /* least that a cold read fetches */
+#define READ_STEP ((size_t)64 << 10)
+#define READ_ON_GAP (UINT64_C(256) << 10)  /* so near to the end of the last one is reading on */
 
 void segment_path(char path[PATH_BYTES], uint64_t start)
 {
@@ -130,6 +130,7 @@ void clog_destroy(struct commit_log *log)
 {
 	if (!log)
 		return;
+	worker_stop(&log->reader);
 	for (uint32_t i = 0; i < log->n; i++) {
 		munmap(log->segments[i]->map, log->segment_bytes);
 		free(log->segments[i]);
@@ -250,12 +251,12 @@ int32_t clog_start_at(struct commit_log *log, uint64_t offset)
 /* ---- read ---- */
 
 struct cold_read {
-	struct mosaic_work work; /* first */
+	struct job job; /* first */
 	struct mosaic_read *read;
-	struct mosaic_store *store;
 	struct segment *segment;
 	uint8_t *pages;
 	size_t n_bytes;
+	size_t n_behind; /* behind them, wanted next: asked for and not waited for */
 };
 
 /* How many of n_pages from `from` on are in memory without a gap. */
@@ -301,28 +302,44 @@ static bool is_warm(struct commit_log *log, const struct segment *segment, uint6
 	return true;
 }
 
-/* A damaged sector answers with an error here instead of SIGBUS at the first touch. */
-static void cold_run(struct mosaic_work *work)
+/*
+ * [reader] Into the page cache through the file: a fault of the mapping would hold the process's
+ * memory map, for which the core thread may have to wait, and a damaged sector is an error here
+ * instead of SIGBUS at the first touch.
+ */
+static void cold_run(struct job *job)
 {
-	struct cold_read *cold = (struct cold_read *)work;
-	madvise(cold->pages, cold->n_bytes, MADV_WILLNEED);
-	work->req.status = 0;
-	if (madvise(cold->pages, cold->n_bytes, MADV_POPULATE_READ) == 0)
-		return;
-	if (errno != EINVAL) {
-		work->req.status = MOSAIC_E_IO;
+	struct cold_read *cold = (struct cold_read *)job;
+	uint64_t at = (uint64_t)(cold->pages - cold->segment->map);
+	uint64_t end = at + cold->n_bytes;
+	uint8_t scratch[READ_STEP];
+	char path[PATH_BYTES];
+	segment_path(path, cold->segment->start);
+	int fd = io_open(job->store->dir_fd, path, O_RDONLY);
+	if (fd < 0) {
+		job_fail(job, -fd, "cannot open the commit log"); /* or it was deleted meanwhile */
 		return;
 	}
-	for (size_t i = 0; i < cold->n_bytes; i += PAGE_BYTES)
-		(void)*(volatile const uint8_t *)(cold->pages + i);
+	(void)posix_fadvise(fd, (off_t)at, (off_t)(cold->n_bytes + cold->n_behind),
+			    POSIX_FADV_WILLNEED);
+	for (; at < end; at += READ_STEP) {
+		int64_t n = io_pread(fd, scratch, end - at < READ_STEP ? end - at : READ_STEP, at);
+		if (n < 0) {
+			job_fail(job, (int)-n, "cannot read the commit log");
+			break;
+		}
+	}
+	close(fd);
 }
 
-static void cold_done(struct mosaic_req *req)
+static void cold_done(struct job *job)
 {
-	struct cold_read *cold = (struct cold_read *)req;
-	struct mosaic_store *store = cold->store;
+	struct cold_read *cold = (struct cold_read *)job;
+	struct mosaic_store *store = job->store;
 	struct mosaic_req *user = &cold->read->req;
-	int32_t status = req->status;
+	int32_t status = job->status == 0            ? 0
+			 : cold->segment->is_retired ? MOSAIC_E_NOTFOUND
+						     : MOSAIC_E_IO;
 	if (status != 0) {
 		segment_unpin(cold->segment);
 		cold->read->ptr = NULL;
@@ -331,8 +348,9 @@ static void cold_done(struct mosaic_req *req)
 	store_done(store, user, status);
 }
 
-static int32_t clog_read_cold(struct commit_log *log, struct segment *segment, uint8_t *pages,
-			     size_t n_bytes, struct mosaic_read *read)
+/* Fetches [read->ptr, + len) and what comes behind up to `limit`, which is wanted soon. */
+static int32_t clog_read_cold(struct commit_log *log, struct segment *segment, uint64_t limit,
+			      struct mosaic_read *read)
 {
 	struct mosaic_store *store = log->base.store;
 	struct cold_read *cold = calloc(1, sizeof(*cold));
@@ -341,20 +359,24 @@ static int32_t clog_read_cold(struct commit_log *log, struct segment *segment, u
 		free(cold);
 		return rc;
 	}
+	cold->pages = clog_page_floor(read->ptr);
+	size_t need = (size_t)(read->ptr + read->len - cold->pages);
+	size_t most = (size_t)(segment->map + (limit - segment->start) - cold->pages);
+	size_t ahead = need > READ_AHEAD ? need : READ_AHEAD;
+	cold->n_bytes = ahead < most ? ahead : most;
+	most -= cold->n_bytes;
+	bool reads_on = read->offset + READ_ON_GAP >= log->brought_upto &&
+			read->offset <= log->brought_upto + READ_ON_GAP;
+	if (reads_on)
+		cold->n_behind = READ_AHEAD < most ? READ_AHEAD : most;
+	log->brought_upto = segment->start + (uint64_t)(cold->pages - segment->map) + cold->n_bytes;
 	cold->read = read;
-	cold->store = store;
 	cold->segment = segment;
-	cold->pages = pages;
-	cold->n_bytes = n_bytes;
-	cold->work.run = cold_run;
-	cold->work.req.done = cold_done;
-	rc = store->host->work(store->host, &cold->work);
-	if (rc < 0) {
-		store->n_pending--;
-		free(cold);
-		return rc;
-	}
 	segment->pins++;
+	cold->job.store = store;
+	cold->job.run = cold_run;
+	cold->job.done = cold_done;
+	worker_submit(&log->reader, &cold->job);
 	return MOSAIC_PENDING;
 }
 
@@ -374,15 +396,8 @@ int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct 
 	read->pin[0] = (uint64_t)(uintptr_t)segment;
 	read->pin[1] = MOSAIC_COMMIT_LOG;
 	if (offset < log->hot_from || log->end - offset > HOT_BYTES) {
-		if (!is_warm(log, segment, offset, read->len)) {
-			/* What comes behind is wanted soon: fetched in the same go. */
-			uint8_t *pages = clog_page_floor(read->ptr);
-			size_t n_bytes = (size_t)(read->ptr + read->len - pages);
-			size_t most = (size_t)(segment->map + (limit - segment->start) - pages);
-			size_t ahead = n_bytes > READ_AHEAD ? n_bytes : READ_AHEAD;
-			return clog_read_cold(log, segment, pages, ahead < most ? ahead : most,
-					      read);
-		}
+		if (!is_warm(log, segment, offset, read->len))
+			return clog_read_cold(log, segment, limit, read);
 	}
 	segment->pins++;
 	return 0;

@@ -49,6 +49,8 @@ struct ahead {
 
 struct commit_log {
 	struct mosaic_stream base; /* first */
+	struct worker reader;      /* brings in what is cold */
+	uint64_t brought_upto;     /* where the last cold read ended */
 	uint64_t begin, end;
 	_Atomic uint64_t committed; /* `end` for the syncer; release, with its acquire */
 	uint64_t segment_bytes;

@@ -12,13 +12,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define READER_NICE 10
+
 static int32_t mmap_log_create(struct mosaic_store *store, struct commit_log **log,
 			       struct mosaic_error *error)
 {
 	*log = clog_create(store);
 	if (!*log)
 		return MOSAIC_E_NOMEM;
-	if (worker_start(&store->syncer, store->host, "store-sync") != 0)
+	(*log)->reader.nice = READER_NICE;
+	if (worker_start(&store->syncer, store->host, "store-sync") != 0 ||
+	    worker_start(&(*log)->reader, store->host, "store-read") != 0)
 		return store_no_threads(store, error);
 	return 0;
 }
