@@ -12,9 +12,15 @@
  * after it is destroyed. A function marked [blocks] must not be called on the client's thread (in a
  * callback that is documented to run there): it then answers MOSAIC_E_INVAL at once.
  *
- * Results: 0 or a negative MOSAIC_E_... (mosaic/base.h), in words by mosaic_status_text().
+ * Results: 0 or a negative MOSAIC_E_... (mosaic/base.h), in words by mosaic_status_text(); error,
+ * where it is a parameter, may be NULL and says what failed. Of every function that makes or asks
+ * something: MOSAIC_E_INVAL for what was given, or the client's thread; MOSAIC_E_CLOSED when the
+ * client or the object does not run; MOSAIC_E_NOMEM. Of those that ask servers too:
+ * MOSAIC_E_NOTFOUND (no such topic or queue in a route), MOSAIC_E_TIMEOUT, MOSAIC_E_IO (the server
+ * says no), MOSAIC_E_CANCELED (the client was stopped meanwhile). Others are named where they are.
  * Structs begin with their size: set struct_size, zero the rest; 0 and NULL mean the default.
- * Strings given are copied inside the call unless said otherwise.
+ * What is given is copied inside the call, what is got is the caller's, unless said otherwise.
+ * Names end in their unit: _ms, _us, _bytes; times of the wall are ms since 1970.
  *
  * Memory: the library never ends the process for want of it. What depends on the size of messages
  * is bounded and may be refused with MOSAIC_E_NOMEM; so is whatever a function of this API makes. A
@@ -59,14 +65,17 @@ struct mosaic_client_options {
 	const char *plugin_path;
 };
 
+/* *out: to be destroyed. MOSAIC_E_INVAL: options. */
 MOSAIC_EXPORT int32_t mosaic_client_create(const struct mosaic_client_options *options,
 					   struct mosaic_client **out, struct mosaic_error *error);
-/* Starts the thread. Needs no server: routes are asked for when they are needed. */
+/* Starts the thread, once. Needs no server: routes are asked for when they are needed. After an
+ * error only destroy is left. */
 MOSAIC_EXPORT int32_t mosaic_client_start(struct mosaic_client *client, struct mosaic_error *error);
-/* [blocks] Stops its producers and consumers (see there), closes connections, joins the thread. */
+/* [blocks] Stops its producers and consumers (see there), closes connections, joins the thread.
+ * They remain to be destroyed; what is called on them says MOSAIC_E_CLOSED. */
 MOSAIC_EXPORT void mosaic_client_stop(struct mosaic_client *client);
-/* [blocks] Stops and destroys what is left of its producers and consumers, then itself. NULL is
- * fine. */
+/* [blocks] Stops and destroys what is left of its producers and consumers, then itself; *client is
+ * NULL then. NULL is fine. On the client's thread it does nothing. */
 MOSAIC_EXPORT void mosaic_client_destroy(struct mosaic_client **client);
 /* "192.0.2.7@4711#1": as brokers know it. Lives as long as the client. */
 MOSAIC_EXPORT const char *mosaic_client_id(const struct mosaic_client *client);
@@ -95,7 +104,7 @@ struct mosaic_client_metrics {
 MOSAIC_EXPORT void mosaic_client_metrics(struct mosaic_client *client,
 					 struct mosaic_client_metrics *out);
 
-/* A sentence for a status. */
+/* A sentence for a status; never NULL, lives for ever. */
 MOSAIC_EXPORT const char *mosaic_status_text(int32_t status);
 
 /* ---- messages ---- */

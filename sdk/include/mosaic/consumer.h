@@ -97,19 +97,23 @@ struct mosaic_consumer_options {
 	uint32_t invisible_ms;
 };
 
+/* *out: to be destroyed, before the client or by its destroy. MOSAIC_E_NOTFOUND: no such balance
+ * plugin; broadcasting: MOSAIC_E_IO, MOSAIC_E_CORRUPT, the file of offsets. */
 MOSAIC_EXPORT int32_t mosaic_consumer_create(struct mosaic_client *client,
 					     const struct mosaic_consumer_options *options,
 					     struct mosaic_consumer **out,
 					     struct mosaic_error *error);
 /* [blocks] Before and after start; again for a topic: replaced. expression: "a || b" or NULL for
- * all; SQL92: a condition, which a broker checks: MOSAIC_E_INVAL says why it is none. */
+ * all; SQL92: a condition, which a broker checks: MOSAIC_E_INVAL says why it is none,
+ * MOSAIC_E_UNSUPPORTED that this broker takes none. */
 MOSAIC_EXPORT int32_t mosaic_consumer_subscribe(struct mosaic_consumer *consumer, const char *topic,
 						uint32_t kind, const char *expression,
 						struct mosaic_error *error);
+/* [blocks] for a moment. What a listener was given already goes on. */
 MOSAIC_EXPORT int32_t mosaic_consumer_unsubscribe(struct mosaic_consumer *consumer,
 						  const char *topic);
-/* MOSAIC_E_INVAL: nothing is subscribed, or the client has a member of this group already. Topics
- * that do not exist yet are waited for. */
+/* [blocks] for a moment. MOSAIC_E_INVAL: nothing is subscribed, or the client has a member of this
+ * group already. Topics that do not exist yet are waited for. */
 MOSAIC_EXPORT int32_t mosaic_consumer_start(struct mosaic_consumer *consumer,
 					    struct mosaic_error *error);
 /* No new calls of the listener until resume. */
@@ -144,11 +148,12 @@ struct mosaic_puller_options {
 	uint32_t reserved0;
 };
 
+/* As mosaic_consumer_create. */
 MOSAIC_EXPORT int32_t mosaic_puller_create(struct mosaic_client *client,
 					   const struct mosaic_puller_options *options,
 					   struct mosaic_puller **out, struct mosaic_error *error);
-/* Either subscribe (queues are shared out in the group) or assign (exactly these), not both. Before
- * and after start; assign again replaces the queues. */
+/* [blocks] Either subscribe (queues are shared out in the group) or assign (exactly these), not
+ * both. Before and after start; assign again replaces the queues. MOSAIC_E_LIMIT: too many. */
 MOSAIC_EXPORT int32_t mosaic_puller_subscribe(struct mosaic_puller *puller, const char *topic,
 					      uint32_t kind, const char *expression,
 					      struct mosaic_error *error);
@@ -159,6 +164,7 @@ MOSAIC_EXPORT int32_t mosaic_puller_assign(struct mosaic_puller *puller,
 MOSAIC_EXPORT int32_t mosaic_puller_filter(struct mosaic_puller *puller, const char *topic,
 					   uint32_t kind, const char *expression,
 					   struct mosaic_error *error);
+/* [blocks] for a moment. As mosaic_consumer_start. */
 MOSAIC_EXPORT int32_t mosaic_puller_start(struct mosaic_puller *puller, struct mosaic_error *error);
 /*
  * [blocks] up to timeout_ms. *messages, *count: what came, 0 when nothing did; lent until the next
@@ -168,19 +174,21 @@ MOSAIC_EXPORT int32_t mosaic_puller_start(struct mosaic_puller *puller, struct m
  */
 MOSAIC_EXPORT int32_t mosaic_puller_poll(struct mosaic_puller *puller, uint32_t timeout_ms,
 					 const struct mosaic_received **messages, uint32_t *count);
-/* [blocks] Offsets of all that was polled, or of one queue. */
+/* [blocks] Offsets of all that was polled, or of one queue. MOSAIC_E_TIMEOUT, MOSAIC_E_CLOSED,
+ * MOSAIC_E_IO: not all of them are known to the broker; they are told again. */
 MOSAIC_EXPORT int32_t mosaic_puller_commit(struct mosaic_puller *puller,
 					   struct mosaic_error *error);
 MOSAIC_EXPORT int32_t mosaic_puller_commit_offset(struct mosaic_puller *puller,
 						  const struct mosaic_queue *queue, int64_t offset,
 						  struct mosaic_error *error);
-/* The next poll of this queue begins there; drops what is cached. MOSAIC_E_NOTFOUND: not ours now,
- * or not yet: see mosaic_puller_assignment. */
+/* [blocks] for a moment. The next poll of this queue begins there; drops what is cached.
+ * MOSAIC_E_NOTFOUND: not ours now, or not yet: see mosaic_puller_assignment. */
 MOSAIC_EXPORT int32_t mosaic_puller_seek(struct mosaic_puller *puller,
 					 const struct mosaic_queue *queue, int64_t offset);
+/* [blocks] for a moment. A queue that is paused gives nothing; errors as for seek. */
 MOSAIC_EXPORT int32_t mosaic_puller_pause(struct mosaic_puller *puller,
 					  const struct mosaic_queue *queue, int32_t is_paused);
-/* Those that this member has now. *count in: room, out: how many. */
+/* [blocks] for a moment. The queues that this member has now. *count in: room, out: how many. */
 MOSAIC_EXPORT int32_t mosaic_puller_assignment(struct mosaic_puller *puller,
 					       struct mosaic_queue *queues, uint32_t *count);
 /* [blocks] Ends a poll, commits unless is_manual, unregisters. */
@@ -218,21 +226,25 @@ struct mosaic_popper_options {
 	uint32_t from; /* MOSAIC_FROM_LAST or _FIRST, of queues that are new to the group */
 };
 
+/* *out: to be destroyed, before the client or by its destroy. */
 MOSAIC_EXPORT int32_t mosaic_popper_create(struct mosaic_client *client,
 					   const struct mosaic_popper_options *options,
 					   struct mosaic_popper **out, struct mosaic_error *error);
 /* [blocks] As mosaic_puller_poll, but nothing is consumed before it is acknowledged. MOSAIC_E_IO:
- * the last that was heard of a broker, or its silence, was an error. */
+ * the last that was heard of a broker, or its silence, was an error; MOSAIC_E_NOMEM: what came
+ * is shown by the next receive, or comes again. */
 MOSAIC_EXPORT int32_t mosaic_popper_receive(struct mosaic_popper *popper, uint32_t timeout_ms,
 					    const struct mosaic_received **messages,
 					    uint32_t *count);
-/* [blocks] receipt: of the message; stays valid after the message is gone when it was copied. */
+/* [blocks] receipt: of the message; stays valid after the message is gone when it was copied. Any
+ * thread. MOSAIC_E_INVAL: it is none; MOSAIC_E_NOTFOUND: the broker does not have the message. */
 MOSAIC_EXPORT int32_t mosaic_popper_ack(struct mosaic_popper *popper, const char *receipt,
 					struct mosaic_error *error);
 /* [blocks] Comes again in invisible_ms; new_receipt: room for 512 bytes, may be NULL. */
 MOSAIC_EXPORT int32_t mosaic_popper_change(struct mosaic_popper *popper, const char *receipt,
 					   uint32_t invisible_ms, char *new_receipt,
 					   struct mosaic_error *error);
+/* [blocks] Ends a receive that waits. NULL is fine. */
 MOSAIC_EXPORT void mosaic_popper_destroy(struct mosaic_popper **popper);
 
 #ifdef __cplusplus

@@ -93,6 +93,8 @@ enum mosaic_compression {
 	MOSAIC_COMPRESSION_ZSTD = 2
 };
 
+/* [blocks] for a moment. options may be NULL; *out: to be destroyed, before the client or by its
+ * destroy. MOSAIC_E_NOTFOUND: no such balance plugin. */
 MOSAIC_EXPORT int32_t mosaic_producer_create(struct mosaic_client *client,
 					     const struct mosaic_producer_options *options,
 					     struct mosaic_producer **out,
@@ -100,7 +102,8 @@ MOSAIC_EXPORT int32_t mosaic_producer_create(struct mosaic_client *client,
 /* [blocks] until what is in flight is answered or timeout_ms is over: the rest ends with
  * MOSAIC_E_CANCELED. Sends are refused with MOSAIC_E_CLOSED from the call on. Unregisters. */
 MOSAIC_EXPORT void mosaic_producer_stop(struct mosaic_producer *producer, uint32_t timeout_ms);
-/* [blocks] mosaic_producer_stop(0) where that was not done, then frees. NULL is fine. */
+/* [blocks] mosaic_producer_stop(0) where that was not done, then frees. NULL is fine. Futures are
+ * freed by themselves, before or after. */
 MOSAIC_EXPORT void mosaic_producer_destroy(struct mosaic_producer **producer);
 
 /*
@@ -143,13 +146,16 @@ MOSAIC_EXPORT int32_t mosaic_producer_send_transaction(struct mosaic_producer *p
 						       const struct mosaic_message *message,
 						       mosaic_transaction_run run, void *data,
 						       struct mosaic_send_result *result);
-/* [blocks] Takes back a timer message that was not delivered yet. */
+/* [blocks] Takes back a timer message that was not delivered yet. MOSAIC_E_INVAL: this is no
+ * handle; MOSAIC_E_IO: it was delivered, or the broker says no. */
 MOSAIC_EXPORT int32_t mosaic_producer_recall(struct mosaic_producer *producer, const char *topic,
 					     const char *recall_handle, struct mosaic_error *error);
 
 /* Runs once on the client's thread. reply: NULL when status is not 0; lives during the call. */
 typedef void (*mosaic_reply_fn)(void *data, int32_t status, const struct mosaic_received *reply);
-/* Sends and waits for the answer that a consumer of the message gives by mosaic_producer_reply. */
+/* Sends; done runs with the answer that a consumer of the message gives by mosaic_producer_reply,
+ * or without one after timeout_ms. 0: accepted, done runs exactly once; negative, as of a send:
+ * never. */
 MOSAIC_EXPORT int32_t mosaic_producer_request(struct mosaic_producer *producer,
 					      const struct mosaic_message *message,
 					      uint32_t timeout_ms, mosaic_reply_fn done,
