@@ -35,7 +35,7 @@ static const char usage[] =
 	"  --delay SECONDS       delivered so much later, by a broker that has timer messages\n"
 	"How it is sent:\n"
 	"  --rate N              messages a second at most\n"
-	"  --in-flight N         so many wait for acknowledgement at a time (1); more: in any order\n"
+	"  --in-flight N         so many unacknowledged at a time (1); more: in any order\n"
 	"  --oneway              no acknowledgement: nobody knows what arrives\n"
 	"  --keep-going          do not end with the first message that fails\n"
 	"  --timeout SECONDS     for each message, all tries together (5)\n"

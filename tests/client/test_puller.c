@@ -116,11 +116,45 @@ static void assigned_queues_are_sought_paused_and_committed(void **state)
 	rig_fini(&r);
 }
 
+static void a_reader_filters_beside_a_group_and_commits_nothing(void **state)
+{
+	struct rig r;
+	struct mosaic_error err = { .struct_size = sizeof(err) };
+	struct mosaic_puller *p = NULL, *second = NULL;
+	struct mosaic_queue queues[16], queue;
+	uint32_t n = 16;
+	int64_t offset;
+	(void)state;
+	rig_init(&r, "");
+	const char *topic = own("Read"), *group = own("GRead");
+	rig_send(&r, topic, 0, 5, "a", "one-key");
+	rig_send(&r, topic, 5, 10, "b", "one-key");
+	struct mosaic_puller_options o = { .struct_size = sizeof(o), .group = group,
+					   .from = MOSAIC_FROM_FIRST, .is_reader = 1 };
+	assert_int_equal(mosaic_client_queues(r.client, topic, 0, queues, &n, &err), 0);
+	assert_int_equal(mosaic_puller_create(r.client, &o, &p, &err), 0);
+	assert_int_equal(mosaic_puller_filter(p, topic, MOSAIC_TAGS, "b", &err), MOSAIC_E_INVAL);
+	assert_int_equal(mosaic_puller_assign(p, queues, n, &err), 0);
+	assert_int_equal(mosaic_puller_filter(p, topic, MOSAIC_TAGS, "b", &err), 0);
+	assert_int_equal(mosaic_puller_start(p, &err), 0);
+	assert_int_equal(mosaic_puller_create(r.client, &o, &second, &err), 0);
+	assert_int_equal(mosaic_puller_assign(second, queues, n, &err), 0);
+	assert_int_equal(mosaic_puller_start(second, &err), 0); /* one client may have many */
+	assert_int_equal(poll_all(p, 5, &queue), 35);
+	assert_int_equal(poll_all(second, 10, NULL), 45);
+	mosaic_puller_destroy(&second);
+	mosaic_puller_destroy(&p);
+	if (mosaic_client_committed(r.client, group, &queue, &offset, &err) == 0)
+		assert_int_equal(offset, 0); /* what brokers say of a young queue */
+	rig_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_subscribed_puller_polls_each_message_once_and_commits),
 		cmocka_unit_test(assigned_queues_are_sought_paused_and_committed),
+		cmocka_unit_test(a_reader_filters_beside_a_group_and_commits_nothing),
 	};
 	return cmocka_run_group_tests(tests, rig_await, NULL);
 }
