@@ -544,9 +544,9 @@ static void make_durable(struct recovery *r)
 /*
  * That sync need not know of everything. One that fails makes the kernel take its pages for
  * written, and a process that is killed while it waits for it tells nobody: no mark that it could
- * make would be safe. So after a crash what is behind the last sync that the checkpoint knows of is written
- * again, by the next sync: the log is open before, but it counts as durable up to there only, and
- * nothing that is sent from now on is acknowledged behind a hole.
+ * make would be safe. So after a crash what is behind the last sync that the checkpoint knows of is
+ * written again, by the next sync: the log is open before, but it counts as durable up to there
+ * only, and nothing that is sent from now on is acknowledged behind a hole.
  */
 static void distrust(struct recovery *r)
 {

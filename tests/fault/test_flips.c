@@ -222,7 +222,7 @@ static void a_recovery_passes_over_flipped_bits(void **state)
 	client_open(&client, c.broker[0]);
 	send_all(&l, &client);
 	client_close(&client);
-	child_stop_slowly(&c); /* all of it is durable: else zeros may be what a power cut has left */
+	child_stop_slowly(&c); /* all of it is durable: else zeros may be lost sectors */
 	hit_records(&c);
 	child_start(&c);
 	child_kill(&c);
