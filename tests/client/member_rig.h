@@ -40,6 +40,7 @@ struct rig {
 	struct mosaic_conn *ns, *conns[2]; /* of the master a:0 and the slave a:1 */
 	/* what the brokers say */
 	const char *members; /* JSON of 38 */
+	const char *assignment; /* JSON of 400; NULL: it does not know the question */
 	bool is_slave_known, is_deaf; /* deaf: nothing is answered */
 	int32_t lock_code;
 	bool locks[QUEUES];
@@ -53,6 +54,8 @@ struct rig {
 	int64_t committed[QUEUES];
 	uint32_t n_commits, n_lists, n_unlocks, n_unregisters, n_heartbeats;
 	uint32_t n_ready, n_ends;
+	uint32_t n_pops; /* queues of T to pop */
+	int32_t pop_id;  /* of the first of them */
 	bool is_drained;
 };
 
@@ -90,7 +93,17 @@ static void rig_drained(struct member *m)
 	rig_of(m)->is_drained = true;
 }
 
-static const struct member_ops rig_ops = { .ready = rig_ready, .ends = rig_ends };
+static void rig_pops(struct member *m, const char *topic, const struct route_queue *queues,
+		     uint32_t n)
+{
+	if (strcmp(topic, "T") != 0)
+		return;
+	rig_of(m)->n_pops = n;
+	rig_of(m)->pop_id = n > 0 ? queues[0].id : 0;
+}
+
+static const struct member_ops rig_ops = { .ready = rig_ready, .ends = rig_ends,
+					   .pops = rig_pops };
 
 static inline struct mosaic_slice text(const char *s)
 {
@@ -180,6 +193,11 @@ static inline void serve_broker(struct rig *r, struct mosaic_conn *conn,
 	case REQ_GET_CONSUMER_LIST_BY_GROUP:
 		r->n_lists++;
 		fake_conn_respond(conn, opaque, 0, text(r->members), NULL);
+		return;
+	case REQ_QUERY_ASSIGNMENT:
+		fake_conn_respond(conn, opaque,
+				  r->assignment != NULL ? 0 : RES_REQUEST_CODE_NOT_SUPPORTED,
+				  text(r->assignment != NULL ? r->assignment : ""), NULL);
 		return;
 	case REQ_LOCK_BATCH_MQ:
 		serve_lock(r, conn, f);

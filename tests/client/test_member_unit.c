@@ -44,6 +44,47 @@ static void a_new_group_begins_at_the_end_when_it_wants_the_last(void **state)
 	rig_close(&r);
 }
 
+#define ASSIGNED(id, mode)                                                                         \
+	"{\"messageQueue\":{\"brokerName\":\"a\",\"queueId\":" id ",\"topic\":\"T\"},"              \
+	"\"mode\":\"" mode "\"}"
+#define ASSIGNMENTS(...) "{\"messageQueueAssignments\":[" __VA_ARGS__ "]}"
+
+static void a_broker_says_what_is_pulled_and_what_is_popped(void **state)
+{
+	const struct member_config brokered = { .from = MOSAIC_FROM_FIRST, .is_brokered = true };
+	struct rig r;
+	(void)state;
+	rig_open(&r, &brokered);
+	r.assignment = ASSIGNMENTS(ASSIGNED("-1", "POP"));
+	rig_start(&r);
+	assert_int_equal(n_pulling(&r), 0);
+	assert_int_equal(r.n_pops, 1);
+	assert_int_equal(r.pop_id, -1);
+	/* An admin has changed the mode. A queue -1 cannot be pulled. */
+	r.assignment = ASSIGNMENTS(ASSIGNED("1", "PULL") "," ASSIGNED("2", "PULL") ","
+				   ASSIGNED("-1", "PULL") "," ASSIGNED("-2", "POP"));
+	rig_advance(&r, 21000);
+	assert_int_equal(n_pulling(&r), 2);
+	assert_true(is_pulling(&r, 1));
+	assert_int_equal(r.n_pops, 0);
+	assert_non_null(map_get(&r.member.topics, text("%RETRY%G_T")));
+	/* It does not know: nothing changes. */
+	r.assignment = "{\"messageQueueAssignments\":null}";
+	rig_advance(&r, 21000);
+	assert_int_equal(n_pulling(&r), 2);
+	r.assignment = ASSIGNMENTS(ASSIGNED("3", "POP"));
+	rig_advance(&r, 21000);
+	assert_null(member_share(&r.member, "T", "a", 1));
+	assert_int_equal(r.pop_id, 3);
+	assert_null(map_get(&r.member.topics, text("%RETRY%G_T")));
+	/* A broker that cannot share out. */
+	r.assignment = NULL;
+	rig_advance(&r, 21000);
+	assert_int_equal(n_pulling(&r), QUEUES);
+	assert_int_equal(r.n_pops, 0);
+	rig_close(&r);
+}
+
 static void members_are_sorted_and_have_ranges_as_in_java(void **state)
 {
 	struct rig r;
@@ -488,6 +529,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lone_member_has_all_queues_from_where_the_group_stopped),
 		cmocka_unit_test(a_new_group_begins_at_the_end_when_it_wants_the_last),
+		cmocka_unit_test(a_broker_says_what_is_pulled_and_what_is_popped),
 		cmocka_unit_test(members_are_sorted_and_have_ranges_as_in_java),
 		cmocka_unit_test(a_change_in_the_group_moves_queues_at_once),
 		cmocka_unit_test(who_is_not_in_the_list_asks_again_and_then_has_nothing),
