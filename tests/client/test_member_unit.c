@@ -44,8 +44,8 @@ static void a_new_group_begins_at_the_end_when_it_wants_the_last(void **state)
 	rig_close(&r);
 }
 
-#define ASSIGNED(id, mode)                                                                         \
-	"{\"messageQueue\":{\"brokerName\":\"a\",\"queueId\":" id ",\"topic\":\"T\"},"              \
+#define ASSIGNED(id, mode)                                                                        \
+	"{\"messageQueue\":{\"brokerName\":\"a\",\"queueId\":" id ",\"topic\":\"T\"},"             \
 	"\"mode\":\"" mode "\"}"
 #define ASSIGNMENTS(...) "{\"messageQueueAssignments\":[" __VA_ARGS__ "]}"
 
