@@ -5,6 +5,11 @@
 #define TICK_NS SECOND_NS
 #define SYNC_NS (5 * SECOND_NS)
 #define SYNC_BYTES (UINT64_C(64) << 20)
+/* For each 1024 queues a sync comes this much later: one that finds two units in each of 100,000
+ * queues writes 100,000 files for them. A restart reads this much more, a fraction of what it takes
+ * to find that many queues. */
+#define SYNC_MORE_NS (SECOND_NS / 5)
+#define SYNC_MORE_BYTES (UINT64_C(8) << 20)
 #define AT_RESUME 64
 #define RESUME_MAGIC UINT64_C(0x4d6f736169635231) /* "MosaicR1" */
 #define AT_INDEX 128
@@ -114,12 +119,19 @@ static bool units_are_dirty(const struct checkpoint *c)
 	return c->log->end != c->synced_end || c->is_hurried;
 }
 
+static bool has_grown_enough(const struct checkpoint *c)
+{
+	uint64_t more = c->log->queues.count / 1024 * SYNC_MORE_BYTES;
+	return c->log->end - c->synced_end >= SYNC_BYTES + more;
+}
+
 static bool units_are_due(const struct checkpoint *c)
 {
 	if (c->has_units || !units_are_dirty(c))
 		return false;
-	return c->closed || c->is_hurried || c->log->end - c->synced_end >= SYNC_BYTES ||
-	       host_now_ns(c->log->host) - c->synced_ns >= SYNC_NS;
+	uint64_t more_ns = c->log->queues.count / 1024 * SYNC_MORE_NS;
+	return c->closed || c->is_hurried || has_grown_enough(c) ||
+	       host_now_ns(c->log->host) - c->synced_ns >= SYNC_NS + more_ns;
 }
 
 /* The store has failed and says so itself; or its disk is full, then a tick tries again. */
@@ -242,7 +254,7 @@ void checkpoint_grown(struct checkpoint *c)
 {
 	if (UNLIKELY(c->timer.due_ns == 0))
 		c->log->host->timer_start(c->log->host, &c->timer, TICK_NS);
-	if (UNLIKELY(c->log->end - c->synced_end >= SYNC_BYTES && !c->has_units))
+	if (UNLIKELY(has_grown_enough(c) && !c->has_units))
 		checkpoint_work(c);
 }
 

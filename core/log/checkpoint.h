@@ -12,7 +12,7 @@
  * everything since: recover.c believes them only when record and unit are found as they say.
  *
  * Written at most once a second while something changes, and at close. The consume queues are
- * made durable every 5 s or 64 MiB of log. All [core].
+ * made durable every 5 s or 64 MiB of log, and later when there are thousands of them. All [core].
  */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H

@@ -20,6 +20,7 @@
 #define WRITE_CHUNKS 16
 #define FILES_MOST 256
 #define STALE UINT64_MAX /* start of a file that is gone; closed with its last reference */
+#define WRITE_RUN (100 * QUEUE_UNIT) /* who writes that much does it again soon */
 #define RETRY_NS UINT64_C(1000000000)
 
 /* ---- open files ---- */
@@ -112,6 +113,7 @@ struct queue_write {
 	uint64_t from, to, file_start, file_bytes;
 	uint64_t filler_from; /* == from: none */
 	bool made_file;
+	bool closes_file; /* as soon as it is written: one of many with little to write */
 	int n;
 	struct iovec iov[WRITE_CHUNKS];
 	struct chunk *chunks[WRITE_CHUNKS];
@@ -177,6 +179,10 @@ static void write_run(struct job *job)
 		rc = io_pwritev(fd, w->iov, w->n, w->from - w->file_start);
 	if (rc != 0)
 		job_fail(job, rc, "cannot write a consume queue");
+	if (w->closes_file && !w->file) {
+		close(w->fd);
+		w->fd = -1;
+	}
 }
 
 static void write_failed(struct queue *q, const struct job *job)
@@ -292,6 +298,8 @@ void cqueue_write(struct queue *q)
 	}
 	w->to = at;
 	w->file = cqueue_file_find(q, w->file_start);
+	/* It would drive out the file of a busier queue, closed by the core thread. */
+	w->closes_file = store->n_files >= FILES_MOST && w->to - w->from < WRITE_RUN;
 	q->is_writing = true;
 	q->refs++;
 	worker_submit(&store->helper, &w->job);
