@@ -158,6 +158,15 @@ static int64_t rss_of(pid_t pid)
 	return kib * 1024;
 }
 
+/* A thread that was joined is a while longer in the list of the kernel. */
+static void await_threads(uint32_t most)
+{
+	uint64_t until = now_ns() + UINT64_C(20000000000);
+
+	while (count_entries("/proc/self/task") > most && now_ns() < until)
+		pause_ms(5);
+}
+
 static struct measure measure_now(void)
 {
 	struct measure m = { .threads = count_entries("/proc/self/task"),
@@ -324,6 +333,8 @@ static void calm(struct world *w)
 
 	producers_pause(w->producers);
 	await_messages(w);
+	if (w->n_calms >= WARM_UP)
+		await_threads(w->most.threads);
 	struct measure m = measure_now();
 	check_flat(w, &m);
 	ledger_totals(w->ledger, &t);
@@ -418,6 +429,7 @@ static void world_close(struct world *w)
 /* All that was made is gone: the library leaves nothing. */
 static void check_left(struct world *w, const struct measure *before)
 {
+	await_threads(before->threads);
 	struct measure m = measure_now();
 
 	say(&w->soak, "left: heap %lld bytes, %d threads, %d files",
