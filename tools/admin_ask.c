@@ -36,7 +36,7 @@ int admin_ask(struct admin *a, const char *address, int32_t code, const char *co
 						.data = &q };
 
 	a->code = 0;
-	int rc = client_request(a->client, address, &request, &a->err);
+	int rc = mosaic_tool_request(a->client, address, &request, &a->err);
 	if (rc != 0 && a->code == 0 && strcmp(address, a->namesrv) == 0)
 		rc = connect_hint(rc, &a->err);
 	return rc;

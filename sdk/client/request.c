@@ -17,8 +17,8 @@ static int take(struct ask *ask, struct mosaic_error *error)
 	return r->take(r->data, ask->response, ask->answer);
 }
 
-int client_request(struct mosaic_client *client, const char *address,
-		   const struct client_request *r, struct mosaic_error *error)
+int mosaic_tool_request(struct mosaic_client *client, const char *address,
+			const struct client_request *r, struct mosaic_error *error)
 {
 	struct ask ask = { .code = r->code, .is_quiet = true, .body = r->body, .fill = fill,
 			   .data = (void *)(uintptr_t)r };

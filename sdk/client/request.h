@@ -19,7 +19,8 @@ struct client_request {
 };
 
 /* The status of take; else error says why, with the address, and it did not run. */
-MOSAIC_EXPORT int client_request(struct mosaic_client *client, const char *address,
-				 const struct client_request *request, struct mosaic_error *error);
+MOSAIC_EXPORT int mosaic_tool_request(struct mosaic_client *client, const char *address,
+				      const struct client_request *request,
+				      struct mosaic_error *error);
 
 #endif
