@@ -459,6 +459,33 @@ static void a_queue_that_is_left_before_its_lock_came_is_unlocked(void **state)
 	rig_close(&r);
 }
 
+/* The commit of its first life, and the unlock behind it, are still under way. */
+static void a_queue_that_comes_back_is_locked_behind_its_unlock(void **state)
+{
+	struct rig r;
+	(void)state;
+	rig_open(&r, &orderly);
+	rig_start(&r);
+	rig_messages(&r, 3, 1, 8);
+	rig_consume(&r, 3, 1);
+	r.is_holding = true;
+	r.members = MEMBERS("\"192.0.2.1@c\",\"" OWN_ID "\"");
+	rebalance_all(&r.member);
+	rig_serve(&r);
+	assert_null(member_share(&r.member, "T", "a", 3));
+	r.members = "{\"consumerIdList\":[\"" OWN_ID "\"]}";
+	r.pulls[3].opaque = 0;
+	rebalance_all(&r.member);
+	rig_advance(&r, 1500);
+	assert_int_equal(r.n_unlocks, 0);
+	assert_int_equal(member_share(&r.member, "T", "a", 3)->state, SHARE_LOCKING);
+	rig_release(&r);
+	rig_advance(&r, 1000);
+	assert_int_equal(r.n_unlocks, 2);
+	assert_true(is_pulling(&r, 3));
+	rig_close(&r);
+}
+
 static void a_lock_that_is_not_renewed_ends_after_30_s(void **state)
 {
 	struct rig r;
@@ -549,6 +576,7 @@ int main(void)
 		cmocka_unit_test(an_admin_sees_the_state_of_a_consumer),
 		cmocka_unit_test(an_orderly_queue_begins_when_it_is_locked),
 		cmocka_unit_test(a_queue_that_is_left_before_its_lock_came_is_unlocked),
+		cmocka_unit_test(a_queue_that_comes_back_is_locked_behind_its_unlock),
 		cmocka_unit_test(a_lock_that_is_not_renewed_ends_after_30_s),
 		cmocka_unit_test(a_lost_lock_drops_what_is_cached),
 		cmocka_unit_test(an_orderly_queue_is_given_away_when_its_last_message_has_ended),

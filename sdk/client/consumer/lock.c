@@ -1,12 +1,15 @@
 /*
  * Locks of queues, for order (RebalanceLockManager at the broker: 60 s). Asked for when a queue is
  * new, every 20 s for all, and every half second while the former owner still has one; what was
- * locked longer than 30 s ago is not used.
+ * locked longer than 30 s ago is not used. A queue that comes back is not asked for before its
+ * unlock has been answered, and an answer to a question that is older than the share says nothing
+ * of it: the unlock came between.
  */
 #include "consumer/member.h"
 #include "memory.h"
 #include "wire/codes.h"
 #include "wire/json.h"
+#include <string.h>
 
 #define PERIOD_NS (20 * SECOND_NS)
 #define RETRY_NS (SECOND_NS / 2)
@@ -18,6 +21,14 @@ static void write_queue(struct json_writer *w, const struct share *s)
 	jw_put_i64(w, "queueId", s->id);
 	jw_put_cstr(w, "topic", s->sub->topic);
 	jw_object_end(w);
+}
+
+static bool is_unlocking(const struct share *s)
+{
+	LIST_FOR(it, &s->member->unlocks)
+		if (strcmp(LIST_ENTRY(it, struct member_ask, unlock)->key, s->key) == 0)
+			return true;
+	return false;
 }
 
 static void write_begin(struct json_writer *w, struct member *m, struct buf *out)
@@ -88,7 +99,7 @@ static void answered(struct member_ask *a)
 	json_t *list = json_object_get(root, "lockOKMQSet");
 	for (uint32_t pos = 0; (e = map_next(&m->shares, &pos)) != NULL;) {
 		struct share *s = e->value;
-		if (s->broker != a->broker)
+		if (s->broker != a->broker || s->made_ns > (uint64_t)a->offset || is_unlocking(s))
 			continue;
 		if (has(list, s))
 			locked(s, (uint64_t)a->offset);
@@ -105,9 +116,11 @@ static void lock_broker(struct member *m, struct broker *b)
 	struct map_entry *e;
 
 	write_begin(&w, m, &a->body);
-	for (uint32_t pos = 0; (e = map_next(&m->shares, &pos)) != NULL;)
-		if (((struct share *)e->value)->broker == b)
-			write_queue(&w, e->value);
+	for (uint32_t pos = 0; (e = map_next(&m->shares, &pos)) != NULL;) {
+		struct share *s = e->value;
+		if (s->broker == b && !is_unlocking(s))
+			write_queue(&w, s);
+	}
 	write_end(&w);
 	a->ask.code = REQ_LOCK_BATCH_MQ;
 	a->offset = (int64_t)host_now_ns(m->engine->host);
@@ -143,15 +156,24 @@ void lock_soon(struct member *m)
 		host->timer_start(host, &m->lock, delay);
 }
 
+static void unlocked(struct member_ask *a)
+{
+	list_remove(&a->unlock);
+	if (map_get(&a->member->shares, slice_str(a->key)) != NULL) /* it has come back */
+		lock_soon(a->member);
+}
+
 struct member_ask *lock_make_unlock(struct share *s)
 {
-	struct member_ask *a = member_ask_make(s->member, s->broker, NULL);
+	struct member_ask *a = member_ask_make(s->member, s->broker, s->key);
 	struct json_writer w;
 
 	write_begin(&w, s->member, &a->body);
 	write_queue(&w, s);
 	write_end(&w);
 	a->ask.code = REQ_UNLOCK_BATCH_MQ;
+	a->done = unlocked;
+	list_add_tail(&s->member->unlocks, &a->unlock);
 	s->locked_ns = 0;
 	return a;
 }

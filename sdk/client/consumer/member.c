@@ -78,6 +78,7 @@ int member_init(struct member *m, struct mosaic_client *client, const struct mem
 			      .config = *config };
 	m->config.group = m->config.balance = m->config.offset_dir = NULL;
 	list_init(&m->asks);
+	list_init(&m->unlocks);
 	list_init(&m->heartbeat.link);
 	int rc = check(config, error);
 	if (rc != 0)
@@ -301,6 +302,7 @@ struct member_ask *member_ask_make(struct member *m, const struct broker *b, con
 	a->broker = b;
 	a->key = key != NULL ? mem_strdup(key) : NULL;
 	list_init(&a->link);
+	list_init(&a->unlock);
 	a->ask = (struct ask){ .done = member_asked, .data = a };
 	return a;
 }

@@ -84,6 +84,7 @@ struct member {
 	struct stats_sums lost;
 	struct route_watch watch;
 	struct list asks; /* struct member_ask: commits, unlocks */
+	struct list unlocks; /* struct member_ask.unlock: made and not yet answered */
 	struct map commits; /* topic@broker -> struct commits */
 	int64_t version;  /* of the newest subscription */
 	uint64_t locks_asked_ns, started_ns, retold_ns;
@@ -113,7 +114,7 @@ struct share {
 	int64_t from_broker; /* id of the broker to pull from: 0 the master */
 	int64_t gone_broker; /* could not be reached: not asked until gone_ns */
 	uint64_t gone_ns;
-	uint64_t locked_ns, pulled_ns, settled_ns;
+	uint64_t made_ns, locked_ns, pulled_ns, settled_ns;
 	struct ask ask; /* start or pull */
 	struct mosaic_timer timer;
 	uint32_t n_failed;
@@ -148,7 +149,7 @@ struct share *member_share(struct member *m, const char *topic, const char *brok
 
 /* A request that may outlive the share that it is about. */
 struct member_ask {
-	struct list link;
+	struct list link, unlock;
 	struct member *member;
 	const struct broker *broker;
 	struct member_ask *then; /* sent when this one has ended; may be NULL */

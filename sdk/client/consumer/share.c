@@ -30,6 +30,7 @@ void share_make(struct member *m, struct subscription *sub, struct broker *broke
 	s->id = id;
 	s->key = mem_strdup(key);
 	s->told = -1;
+	s->made_ns = host_now_ns(m->engine->host);
 	process_queue_init(&s->queue);
 	list_init(&s->service);
 	s->suspend = (struct mosaic_timer){ .fire = resumed, .data = s };
