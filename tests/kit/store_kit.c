@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define TIMEOUT_MS 10000
+#define TIMEOUT_MS 60000
 
 static const void *extension(void *ctx, const char *id)
 {
