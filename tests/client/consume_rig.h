@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LONG_MS 45000 /* for an event that must come: the machine may be slow; a program has 180 s */
+#define LONG_MS 45000 /* for an event that must come: the machine may be slow */
 #define SINK_MAX 4096
 
 /* What a listener was given, and how it answers. */
