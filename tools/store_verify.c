@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define EXT_ADDRESS_MAX (-INT64_C(2147483649)) /* tagsCode at or below: an extended unit */
 #define LMQ_PREFIX "%LMQ%"
 
 struct verify {
@@ -123,7 +122,7 @@ static bool unit_is_zero(const struct queue_unit *unit)
 static bool tags_fit(const struct message *m, const struct queue_unit *is,
 		     const struct queue_unit *should)
 {
-	return is->tags_code == should->tags_code || is->tags_code <= EXT_ADDRESS_MAX ||
+	return is->tags_code == should->tags_code || is->tags_code <= QUEUE_EXT_ADDRESS_MAX ||
 	       (slice_is(m->topic, DELAY_TOPIC) && is->tags_code >= m->store_ms);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/compiler.h"
 #include "base/slice.h"
+#include "log/queue.h"
 
 struct subscription {
 	char *topic;      /* NUL-terminated, owned */
@@ -27,9 +28,11 @@ void subscription_init_opaque(struct subscription *sub, struct mosaic_slice topi
 /* The tags of an expression one by one, trimmed, empty ones skipped; *at starts at 0. */
 bool subscription_next_tag(struct mosaic_slice expression, size_t *at, struct mosaic_slice *tag);
 void subscription_fini(struct subscription *sub);
+/* An extended unit has no code to compare: it goes to the client, which compares the text as it
+ * does with every message. */
 static inline bool subscription_matches(const struct subscription *sub, int64_t tags_code)
 {
-	if (sub->all)
+	if (sub->all || (tags_code <= QUEUE_EXT_ADDRESS_MAX && sub->n_codes > 0))
 		return true;
 	for (uint32_t i = 0; i < sub->n_codes; i++)
 		if (sub->codes[i] == tags_code)

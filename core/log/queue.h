@@ -14,6 +14,9 @@
 /* Size in a unit that stands for nothing: fills a queue up to the first index that it really
  * has. */
 #define QUEUE_FILLER_SIZE 0x7fffffffu
+/* A tags code up to this one is an address in consumequeue_ext/ (ConsumeQueueExt.isExtAddr of
+ * 5.3.3): Apache's broker writes them with enableConsumeQueueExt, we do not. */
+#define QUEUE_EXT_ADDRESS_MAX (-INT64_C(2147483649))
 
 struct log;
 struct queue_recovery;

@@ -45,6 +45,17 @@ static void tags_are_split_trimmed_and_hashed(void **state)
 	subscription_fini(&sub);
 }
 
+static void an_extended_unit_is_left_to_the_client(void **state)
+{
+	struct subscription sub;
+	(void)state;
+	assert_int_equal(parse(&sub, "TagA"), 0);
+	assert_true(subscription_matches(&sub, INT64_MIN + 52)); /* ext file, byte 52 */
+	assert_true(subscription_matches(&sub, -INT64_C(2147483649)));
+	assert_false(subscription_matches(&sub, INT32_MIN)); /* the least hash there is */
+	subscription_fini(&sub);
+}
+
 static void only_separators_are_an_error(void **state)
 {
 	struct subscription sub;
@@ -90,6 +101,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(star_empty_and_null_are_everything),
 		cmocka_unit_test(tags_are_split_trimmed_and_hashed),
+		cmocka_unit_test(an_extended_unit_is_left_to_the_client),
 		cmocka_unit_test(only_separators_are_an_error),
 		cmocka_unit_test(blanks_between_separators_are_tags_that_nothing_matches),
 		cmocka_unit_test(a_type_without_an_expression_is_an_error),
