@@ -122,7 +122,7 @@ static inline uint32_t sink_count(struct sink *s)
 /* How many different numbers below SINK_MAX came to the sinks as bodies. */
 static inline uint32_t sinks_distinct(struct sink *s, uint32_t n_sinks)
 {
-	bool *seen = calloc(SINK_MAX, sizeof(*seen));
+	bool seen[SINK_MAX] = { false }; /* no memory of the heap: a test lets that fail */
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < n_sinks; i++) {
@@ -134,7 +134,6 @@ static inline uint32_t sinks_distinct(struct sink *s, uint32_t n_sinks)
 		}
 		pthread_mutex_unlock(&s[i].lock);
 	}
-	free(seen);
 	return n;
 }
 
