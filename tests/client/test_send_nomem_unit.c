@@ -3,36 +3,15 @@
 #include "codec.h"
 #include "received.h"
 #include "wire/message.h"
+#include "wrap_alloc.h"
 #include <mosaic/producer.h>
 
-/* The linker sends every allocation of the library here; 0: none fails. */
+/* 0: none fails. */
 static _Thread_local uint32_t fail_in;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *ptr, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *ptr, size_t size);
 
 static bool is_failing(void)
 {
 	return fail_in > 0 && --fail_in == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return is_failing() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return is_failing() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *ptr, size_t size)
-{
-	return is_failing() ? NULL : __real_realloc(ptr, size);
 }
 
 /* Runs one(ctx) with ever later failures until it answers 0; returns how many there were. */
