@@ -193,8 +193,9 @@ int32_t clog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_spa
 		room->len = (uint32_t)left;
 		return MOSAIC_E_LIMIT;
 	}
-	if (!log->tail || log->base.store->is_broken || log->base.store->is_closing ||
-	    log->end + max_len > log->lend_upto)
+	if (!log->tail || log->base.store->is_broken || log->base.store->is_closing)
+		return clog_no_room(log);
+	if (log->end + max_len > log->lend_upto && !log_zero_take(log))
 		return clog_no_room(log);
 	room->ptr = log->tail->map + (log->end - log->tail->start);
 	room->len = max_len;

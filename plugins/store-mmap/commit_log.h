@@ -38,11 +38,14 @@ struct ahead {
 	size_t n_bytes[2];
 	uint8_t *behind;         /* in: a range to take out of this process's memory */
 	size_t n_behind;
-	uint64_t upto;           /* present below, when it is back */
+	uint64_t upto;           /* present below, when it is back; out: less, where it stopped */
+	bool is_stale;           /* not prepared as it would be now: does not count */
 	uint64_t page_bytes;
 	bool writes_zeros;       /* in: [zero_from, upto) is written before it is used */
 	uint64_t zero_from;
 	uint8_t *zero_map;       /* where that is mapped */
+	bool zeros_are_synced;   /* in: and sent to the disk, in pieces that fit small syncs */
+	_Atomic int zero_state;  /* enum zero_state: of the range, between the two threads */
 	int write_errno;         /* out: writing zeros failed */
 	bool cannot_populate;    /* the kernel lacks MADV_POPULATE_WRITE */
 };
@@ -69,8 +72,8 @@ struct commit_log {
 	struct ahead ahead;
 	uint64_t present_upto; /* pages below are prepared */
 	uint64_t forgotten;    /* pages below were taken out of memory again */
-	uint64_t window;       /* how far ahead, adapts to the rate */
-	uint64_t woken_ns;
+	uint64_t window;       /* how far ahead, adapts to the rate: when, where it last did */
+	uint64_t woken_ns, woken_at;
 	uint64_t hot_from;   /* bytes from here were written by this process */
 	uint64_t warm_from, warm_upto, warm_ns; /* the last probe that found a stretch in memory */
 	bool is_end_known;   /* the reader of records has told where they stop */
@@ -143,10 +146,14 @@ void clog_look_ahead(struct commit_log *log);
 void clog_tell_room(struct commit_log *log, int32_t status);
 /* Asks the disk again a little later, as long as somebody waits. */
 void clog_retry_later(struct commit_log *log);
+/* [helper] Makes pages present without changing them. */
+void log_populate(struct ahead *ahead, uint8_t *from, size_t n_bytes);
 
 /* log_zero.c */
 /* Bounds what is written ahead and keeps the writer out of it; false: nothing to write. */
 bool log_zero_plan(struct commit_log *log, uint64_t *from, uint64_t *upto);
+/* The writer has come to lend_upto and takes the range over; false: not yet, a piece is written. */
+bool log_zero_take(struct commit_log *log);
 /* A sync has covered so many bytes. */
 void log_zero_learn(struct commit_log *log, uint64_t n_bytes);
 /* [helper] */

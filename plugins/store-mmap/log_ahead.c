@@ -1,8 +1,8 @@
 /*
  * Work ahead of the writer, so that an append never waits for the disk and seldom for a page:
  * the next segment is made when half of the present one is full, and the pages in front of the end
- * are made present in a window that follows the rate. Touching a fresh page costs 0.2 us per KiB;
- * in one call for many pages it costs 0.15, and that on another core.
+ * are made present, in a window that follows the rate: written as zeros (log_zero.c), and right in
+ * front of the writer, where that could meet it, touched.
  *
  * Pages far behind the end leave the process's memory again (they stay in the page cache), so the
  * resident size of a busy broker is the window and not the segment.
@@ -18,9 +18,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -81,28 +78,12 @@ fail:
 	unlinkat(store->dir_fd, SEGMENT_TMP, 0);
 }
 
-/*
- * Brings pages into the page cache through a second, short-lived mapping. The log's own is marked
- * random, so that a writer that has overtaken this thread waits for one page (80 us) and not for a
- * read-ahead (2 ms); here the read-ahead is wanted, it costs a sixth per page.
- */
-static void bring_in(uint8_t *from, size_t n_bytes)
-{
-	void *twin = mremap(from, 0, n_bytes, MREMAP_MAYMOVE);
-	if (twin == MAP_FAILED)
-		return; /* only slower */
-	madvise(twin, n_bytes, MADV_NORMAL);
-	madvise(twin, n_bytes, MADV_POPULATE_READ);
-	munmap(twin, n_bytes);
-}
-
-static void populate_run(struct ahead *ahead, uint8_t *from, size_t n_bytes)
+void log_populate(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 {
 	/* In small steps: each holds the process's memory map, for which a malloc of the core
 	 * thread may have to wait. */
 	while (n_bytes > 0 && !ahead->cannot_populate) {
 		size_t step = n_bytes < POPULATE_STEP ? n_bytes : POPULATE_STEP;
-		bring_in(from, step);
 		if (madvise(from, step, MADV_POPULATE_WRITE) == 0) {
 			from += step;
 			n_bytes -= step;
@@ -122,11 +103,11 @@ static void ahead_run(struct job *job)
 	struct ahead *ahead = (struct ahead *)job;
 	if (ahead->creates)
 		create_run(ahead);
-	for (int i = 0; i < 2; i++)
-		if (ahead->n_bytes[i] > 0 && !ahead->writes_zeros)
-			populate_run(ahead, ahead->pages[i], ahead->n_bytes[i]);
 	if (ahead->writes_zeros)
 		log_zero_run(ahead);
+	else
+		for (int i = 0; i < 2; i++)
+			log_populate(ahead, ahead->pages[i], ahead->n_bytes[i]);
 	if (ahead->n_behind > 0)
 		madvise(ahead->behind, ahead->n_behind, MADV_DONTNEED);
 }
@@ -184,7 +165,7 @@ static void ahead_done(struct job *job)
 	struct ahead *ahead = &log->ahead;
 	ahead->is_running = false;
 	log->lend_upto = UINT64_MAX;
-	if (ahead->upto > log->present_upto)
+	if (ahead->upto > log->present_upto && !ahead->is_stale)
 		log->present_upto = ahead->upto;
 	if (ahead->creates)
 		create_done(log);
@@ -226,12 +207,11 @@ static void plan_pages(struct commit_log *log)
 	most = most < clog_next_start(log) ? most : clog_next_start(log);
 	upto = upto < most ? upto : most;
 	ahead->upto = 0;
-	ahead->writes_zeros = false;
+	ahead->writes_zeros = ahead->is_stale = false;
 	ahead->n_bytes[0] = ahead->n_bytes[1] = 0;
 	if (log->n == 0 || from >= upto || from - log->end > log->window / 2)
 		return;
-	if (log->are_syncs_small)
-		ahead->writes_zeros = log_zero_plan(log, &from, &upto);
+	ahead->writes_zeros = log_zero_plan(log, &from, &upto);
 	ahead->upto = upto;
 	uint64_t index = from / log->segment_bytes - log->first;
 	for (int i = 0; i < 2 && index + i < log->n; i++)
@@ -266,13 +246,18 @@ static bool wants_segment(const struct commit_log *log)
 							     : 2 * WINDOW_MIN);
 }
 
+/* By the time in which the writer uses up half of it. */
 static void adapt_window(struct commit_log *log)
 {
 	const struct mosaic_host *host = log->base.store->host;
 	uint64_t most = log->base.store->options.prefault_bytes;
 	uint64_t now = host->now_ns(host);
 	uint64_t took = now - log->woken_ns;
+	bool is_used = log->end >= log->woken_at + log->window / 2;
+	if (!is_used && took <= SLOW_NS && log->end >= log->woken_at)
+		return;
 	log->woken_ns = now;
+	log->woken_at = log->end;
 	if (took < FAST_NS)
 		log->window *= 4;
 	else if (took > SLOW_NS)
@@ -293,8 +278,7 @@ void clog_look_ahead(struct commit_log *log)
 	if (log->ahead.is_running || log->cut || store->is_broken || store->is_closing ||
 	    !store->is_open)
 		return;
-	if (log->window == 0 || log->end + log->window / 2 >= log->present_upto)
-		adapt_window(log);
+	adapt_window(log);
 	log->ahead.creates = wants_segment(log);
 	log->ahead.create_start = clog_next_start(log);
 	plan_pages(log);

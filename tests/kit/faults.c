@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 struct faults faults;
 
@@ -38,7 +39,17 @@ static int fails(const int *fault)
 
 WRAP(int, posix_fallocate, (int fd, off_t from, off_t len), (fd, from, len), errno)
 WRAP(int, msync, (void *from, size_t len, int flags), (from, len, flags), -1)
-WRAP(ssize_t, pwritev, (int fd, const struct iovec *iov, int n, off_t at), (fd, iov, n, at), -1)
+
+ssize_t __real_pwritev(int fd, const struct iovec *iov, int n, off_t at);
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t at);
+ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t at)
+{
+	int us = __atomic_load_n(&faults.pwritev_us, __ATOMIC_SEQ_CST);
+	if (us != 0)
+		usleep((useconds_t)us);
+	return fails(&faults.pwritev) ? -1 : __real_pwritev(fd, iov, n, at);
+}
+
 WRAP(int, fdatasync, (int fd), (fd), -1)
 WRAP(int, fsync, (int fd), (fd), -1)
 WRAP(int, renameat, (int from_fd, const char *from, int to_fd, const char *to),

@@ -384,6 +384,23 @@ static void what_is_written_stands_where_zeros_were_prepared(void **state)
 	stop(&k);
 }
 
+/* A page ahead is late, as on a machine with much to do: nothing is written over what came. */
+static void a_writer_overtakes_what_is_prepared(void **state)
+{
+	struct store_kit k;
+	start(&k, state);
+	kit_option(&k, "segment", "8388608");
+	kit_open_at(&k, 0);
+	fault_set(&faults.pwritev_us, 2000);
+	while (kit_info(&k, k.log).end < 6 << 20) {
+		kit_append(&k, k.log, 16 << 10);
+		loop_host_turn(&k.h, 0);
+	}
+	fault_set(&faults.pwritev_us, 0);
+	kit_check(&k, k.log, 0, kit_info(&k, k.log).end);
+	stop(&k);
+}
+
 static void store_04_after_a_failed_sync_nothing_is_durable(void **state)
 {
 	struct store_kit k;
@@ -585,6 +602,7 @@ static const struct CMUnitTest rules[] = {
 	TEST(a_full_disk_is_met_before_bytes_are_lent),
 	TEST(a_full_tmpfs_ends_in_no_signal),
 	TEST(what_is_written_stands_where_zeros_were_prepared),
+	TEST(a_writer_overtakes_what_is_prepared),
 	TEST(store_04_after_a_failed_sync_nothing_is_durable),
 	TEST(store_04_every_waiting_sync_fails),
 	TEST(store_04_a_failed_write_of_a_queue_is_final),
