@@ -330,9 +330,14 @@ static bool pull_walk(struct pull *p, const struct mosaic_read *read)
 			pull_damaged(p, p->next++, &unit);
 			continue;
 		}
+		bool matches = subscription_matches(p->sub, unit.tags_code);
+		if (matches && log_readable(p->b->log, unit.phys_offset, unit.size) < unit.size) {
+			pull_damaged(p, p->next++, &unit);
+			continue;
+		}
 		if (pull_is_full(p, unit.size, pull_is_hot(p, unit.phys_offset)))
 			return false;
-		if (subscription_matches(p->sub, unit.tags_code))
+		if (matches)
 			pull_take(p, &unit);
 		p->next++;
 	}
@@ -401,16 +406,19 @@ static void pull_warmed(struct mosaic_req *req)
 	struct kept_request *kept = w->kept;
 	bool may_hold = w->may_hold;
 	uint32_t tries = w->tries;
+	bool is_lost = req->status == MOSAIC_E_LOST && w->cold_queue == NULL;
 	w->kept = NULL;
 	if (req->status == 0 && w->cold_queue != NULL)
 		queue_unpin(w->cold_queue, read);
 	else if (req->status == 0)
 		log_unpin(b->log, read);
+	if (is_lost) /* the records in it are skipped */
+		log_lost(b->log, read);
 	work_give_back(w);
 	if (tries > COLD_TRIES)
 		reply_remark(&kept->req.ticket, RES_SYSTEM_BUSY,
 			     "the data goes cold faster than it can be read, try again");
-	else if (req->status == 0 || req->status == MOSAIC_E_NOTFOUND)
+	else if (req->status == 0 || req->status == MOSAIC_E_NOTFOUND || is_lost)
 		pull_begin(b, &kept->req, may_hold, tries);
 	else
 		reply_remark(&kept->req.ticket, RES_SYSTEM_ERROR,

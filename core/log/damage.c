@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #define TELL_NS SECOND_NS
+#define LOST_NS (60 * SECOND_NS)
 /* Light queues (LiteConsumeQueue, LmqDispatch of 5.3.3): their units are of records of other
  * queues. */
 #define LMQ_PREFIX "%LMQ%"
@@ -38,9 +39,34 @@ void log_damaged(struct log *log, struct mosaic_slice topic, int32_t queue_id, i
 		return;
 	LOG_ERROR(log->host, "message_damaged",
 		  "topic=%.*s queue=%d offset=%" PRId64 " at=%" PRIu64 " since_last=%" PRIu64
-		  " text=\"the disk gives back other bytes than were stored. It is skipped; mosaic "
-		  "store verify says what else is damaged\"",
+		  " text=\"the disk gives back other bytes than were stored, or none. It is "
+		  "skipped; mosaic store verify says what else is damaged\"",
 		  SLICE_ARG(topic), queue_id, index, at, log->stats.damaged - priv->damage_told);
 	priv->damage_told = log->stats.damaged;
 	priv->damage_told_ns = now;
+}
+
+void log_lost(struct log *log, const struct mosaic_read *read)
+{
+	struct log_private *priv = log->priv;
+	uint64_t until = host_now_ns(log->host) + LOST_NS;
+	struct lost_bytes *slot = &priv->lost[priv->next_lost++ % LOST_MOST];
+	*slot = (struct lost_bytes){ read->offset, read->offset + read->len, until };
+	if (priv->lost_until < until)
+		priv->lost_until = until;
+}
+
+uint32_t log_readable(struct log *log, uint64_t offset, uint32_t len)
+{
+	const struct log_private *priv = log->priv;
+	if (LIKELY(priv->lost_until == 0))
+		return len;
+	uint64_t now = host_now_ns(log->host);
+	uint64_t end = offset + len;
+	for (uint32_t i = 0; i < LOST_MOST && now < priv->lost_until; i++) {
+		const struct lost_bytes *lost = &priv->lost[i];
+		if (now < lost->until_ns && lost->from < end && lost->upto > offset)
+			end = lost->from > offset ? lost->from : offset;
+	}
+	return (uint32_t)(end - offset);
 }

@@ -204,7 +204,8 @@ static void confirm(struct index *ix)
 		struct message m;
 		uint32_t len;
 		int rc = record_at(ix, end, &m, &len);
-		if (rc != MOSAIC_E_CORRUPT && !has(ix, rc, "cannot read the commit log"))
+		if (rc != MOSAIC_E_CORRUPT && rc != MOSAIC_E_LOST &&
+		    !has(ix, rc, "cannot read the commit log"))
 			return;
 		if (rc != 0 || m.phys_offset < 0 || m.store_ms != file->header.end_ms) {
 			forget_from(ix, ix->n_files - 1, "of another log");
@@ -382,7 +383,7 @@ static int read_record(struct index *ix)
 	uint32_t len = 0;
 	uint64_t left = ix->log->segment_bytes - ix->at % ix->log->segment_bytes;
 	int rc = left < RECORD_BLANK_BYTES ? MOSAIC_E_CORRUPT : record_at(ix, ix->at, &m, &len);
-	if (rc == MOSAIC_E_CORRUPT) {
+	if (rc == MOSAIC_E_CORRUPT || rc == MOSAIC_E_LOST) {
 		/* As Apache's broker does: what is behind it in its segment is not found by key. */
 		if (left >= RECORD_BLANK_BYTES)
 			LOG_WARN(ix->log->host, "index_skips", "at=%" PRIu64 " bytes=%" PRIu64,

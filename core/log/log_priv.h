@@ -7,6 +7,12 @@
 
 struct recovery;
 
+/* Bytes that the store cannot read, and how long that is believed. */
+struct lost_bytes {
+	uint64_t from, upto, until_ns;
+};
+#define LOST_MOST 64 /* more than a pull has records; the oldest gives way and is found again */
+
 struct log_private {
 	struct checkpoint checkpoint;
 	struct recovery *recovery; /* while opening */
@@ -21,6 +27,9 @@ struct log_private {
 	struct mosaic_req step; /* of closing */
 	int close_status;
 	uint64_t damage_told, damage_told_ns; /* how many the last line told of, and when */
+	struct lost_bytes lost[LOST_MOST];
+	uint32_t next_lost;
+	uint64_t lost_until; /* when the last of them is forgotten; 0: never was one */
 };
 
 /* append.c */

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "log/damage.h"
 #include "log/delay.h"
 #include "log/log_priv.h"
 #include <stdlib.h>
@@ -208,7 +209,7 @@ int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t
 }
 
 /* Whether the record behind unit `index` is older than what is looked for. Units whose record is
- * gone count as old. 0, MOSAIC_PENDING or an error. */
+ * gone count as old. 0, MOSAIC_PENDING, MOSAIC_E_LOST (the disk cannot tell) or an error. */
 static int search_is_older(struct queue_search *s, int64_t index, bool *is_older)
 {
 	struct queue *q = s->queue;
@@ -221,12 +222,16 @@ static int search_is_older(struct queue_search *s, int64_t index, bool *is_older
 		return rc;
 	const uint8_t *record;
 	uint32_t len;
+	if (log_readable(q->log, unit.phys_offset, RECORD_PEEK_BYTES) < RECORD_PEEK_BYTES)
+		return MOSAIC_E_LOST;
 	rc = cursor_get(&s->records, q->log->commit_log, unit.phys_offset, RECORD_PEEK_BYTES,
 			RECORD_PEEK_BYTES, &record, &len);
 	if (rc == MOSAIC_E_NOTFOUND)
 		return 0;
 	if (rc == MOSAIC_PENDING)
 		q->log->unproven = q->log->end;
+	if (rc == MOSAIC_E_LOST)
+		log_lost(q->log, &s->records.read);
 	if (rc == 0 && len >= RECORD_PEEK_BYTES && unit.size != QUEUE_FILLER_SIZE) {
 		int64_t store_ms = record_peek_store_ms(record);
 		*is_older = store_ms < s->timestamp_ms || (s->upper && store_ms == s->timestamp_ms);
@@ -244,12 +249,18 @@ static int search_run(struct queue_search *s)
 		if (s->queue->is_dropped)
 			return MOSAIC_E_NOTFOUND;
 		int64_t middle = s->low + (s->high - s->low) / 2;
-		bool is_older;
-		int rc = search_is_older(s, middle, &is_older);
+		int64_t at = middle + s->n_lost; /* the next one tells, for those that cannot */
+		bool is_older = false;
+		int rc = at < s->high ? search_is_older(s, at, &is_older) : 0;
+		if (rc == MOSAIC_E_LOST) {
+			s->n_lost++;
+			continue;
+		}
 		if (rc != 0)
 			return rc;
+		s->n_lost = 0;
 		if (is_older)
-			s->low = middle + 1;
+			s->low = at + 1;
 		else
 			s->high = middle;
 	}
@@ -284,6 +295,7 @@ int queue_search(struct queue *q, struct queue_search *s)
 	s->queue = q;
 	s->low = q->min_offset;
 	s->high = q->visible;
+	s->n_lost = 0;
 	cursor_init(&s->units, q->log->config.store_ops, search_resume, s);
 	cursor_init(&s->records, q->log->config.store_ops, search_resume, s);
 	return search_step(s);

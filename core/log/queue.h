@@ -95,7 +95,7 @@ struct queue_search {
 	bool upper; /* UPPER instead of LOWER */
 	int64_t offset;
 	struct queue *queue; /* private from here */
-	int64_t low, high;
+	int64_t low, high, n_lost;
 	struct cursor units, records;
 };
 /* 0: answered at once; MOSAIC_PENDING: done() will run; negative: the store cannot read. */

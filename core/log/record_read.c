@@ -4,7 +4,7 @@
 /* Most records fit into the first read; a longer one is read again as long as it says. */
 #define FIRST_BYTES (64u * 1024)
 
-static int record_step(struct record_read *r, uint32_t want);
+static int record_step(struct record_read *r, uint32_t need, uint32_t want);
 
 /* Whether a record that is not whole is one all the same, with a body that has changed. */
 static bool is_damaged(const struct record_read *r)
@@ -16,7 +16,7 @@ static bool is_damaged(const struct record_read *r)
 }
 
 /* The bytes are there: a whole record, or the beginning of a longer one. */
-static int record_try(struct record_read *r, uint32_t want)
+static int record_try(struct record_read *r)
 {
 	uint32_t len = 0;
 	int kind = record_decode(r->read.ptr, r->read.len, true, &r->m, &len);
@@ -27,8 +27,8 @@ static int record_try(struct record_read *r, uint32_t want)
 	if (kind == MOSAIC_E_CORRUPT && is_damaged(r))
 		log_damaged(r->log, r->m.topic, r->m.queue_id, r->m.queue_offset, r->offset);
 	log_unpin(r->log, &r->read);
-	if (kind == MOSAIC_E_AGAIN && len > want && len <= r->log->config.max_record_bytes)
-		return record_step(r, len);
+	if (kind == MOSAIC_E_AGAIN && len > r->want && len <= r->log->config.max_record_bytes)
+		return record_step(r, len, len);
 	return MOSAIC_E_CORRUPT;
 }
 
@@ -36,25 +36,36 @@ static void record_fetched(struct mosaic_req *req)
 {
 	struct record_read *r = req->data;
 	r->status = req->status;
-	if (r->status == 0)
-		r->status = record_try(r, r->read.len);
+	if (r->status == 0) {
+		r->status = record_try(r);
+	} else if (r->status == MOSAIC_E_LOST) { /* perhaps only what lies behind it */
+		log_lost(r->log, &r->read);
+		r->status = record_step(r, r->need, r->want);
+	}
 	if (r->status != MOSAIC_PENDING)
 		r->done(r);
 }
 
-static int record_step(struct record_read *r, uint32_t want)
+/* Reads `want` bytes, or as many as are not lost, if `need` are not. */
+static int record_step(struct record_read *r, uint32_t need, uint32_t want)
 {
+	r->need = need;
+	r->want = log_readable(r->log, r->offset, want);
+	if (r->want < need) {
+		log_damaged(r->log, slice(NULL, 0), -1, -1, r->offset);
+		return MOSAIC_E_CORRUPT;
+	}
 	r->read.req.done = record_fetched;
 	r->read.req.data = r;
-	int rc = log_read(r->log, r->offset, want, &r->read);
-	return rc == 0 ? record_try(r, want) : rc;
+	int rc = log_read(r->log, r->offset, r->want, &r->read);
+	return rc == 0 ? record_try(r) : rc;
 }
 
 int record_read(struct log *log, uint64_t offset, struct record_read *r)
 {
 	r->log = log;
 	r->offset = offset;
-	return record_step(r, FIRST_BYTES);
+	return record_step(r, 1, FIRST_BYTES);
 }
 
 void record_unpin(struct record_read *r)

@@ -14,11 +14,13 @@ struct record_read {
 	uint32_t len;
 	struct log *log; /* private from here */
 	uint64_t offset;
+	uint32_t need, want;
 	struct mosaic_read read;
 };
 
 /* 0: m and len are set; MOSAIC_PENDING: done() will run; MOSAIC_E_NOTFOUND, MOSAIC_E_CORRUPT (no
- * whole record begins there), or an error of the store. After 0 the caller unpins. */
+ * whole record begins there, or the disk has lost some of it), or an error of the store. After 0
+ * the caller unpins. */
 NODISCARD int record_read(struct log *log, uint64_t offset, struct record_read *r);
 void record_unpin(struct record_read *r);
 

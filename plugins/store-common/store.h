@@ -115,6 +115,7 @@ struct mosaic_store {
 	bool is_open, is_closing, is_broken, was_clean;
 	bool was_broken; /* the last user's disk failed: its cache is not believed */
 	bool is_saved; /* everything was synced by close() */
+	uint64_t lost_told_ns; /* when the log last said that something cannot be read */
 	uint32_t close_stage;
 	int32_t close_status;
 	struct mosaic_req *close_req;

@@ -14,6 +14,12 @@
 
 struct log_trim;
 
+/* Bytes of the log that a probe has found in memory, and when. */
+struct warm {
+	uint64_t from, upto, ns;
+};
+#define WARM_STRETCHES 4
+
 struct segment {
 	struct job job; /* first: unmapping and deleting */
 	uint64_t start;
@@ -74,8 +80,8 @@ struct commit_log {
 	uint64_t forgotten;    /* pages below were taken out of memory again */
 	uint64_t window;       /* how far ahead, adapts to the rate: when, where it last did */
 	uint64_t woken_ns, woken_at;
-	uint64_t hot_from;   /* bytes from here were written by this process */
-	uint64_t warm_from, warm_upto, warm_ns; /* the last probe that found a stretch in memory */
+	struct warm warm[WARM_STRETCHES]; /* one for each reader, when there are few */
+	uint32_t next_warm;
 	bool is_end_known;   /* the reader of records has told where they stop */
 	bool is_full;        /* the disk had no room for the next segment */
 	struct mosaic_timer retry;
@@ -131,6 +137,8 @@ int32_t clog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_spa
 void clog_commit(struct commit_log *log, uint32_t len);
 int32_t clog_room(struct commit_log *log, struct mosaic_req *req);
 int32_t clog_start_at(struct commit_log *log, uint64_t offset);
+
+/* log_read.c */
 int32_t clog_read(struct commit_log *log, uint64_t offset, uint32_t len, struct mosaic_read *read);
 void clog_unpin(struct mosaic_read *read);
 

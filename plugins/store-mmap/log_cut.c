@@ -176,7 +176,7 @@ int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *re
 	log->begin = log->begin < to ? log->begin : to;
 	log->synced = log->synced < to ? log->synced : to;
 	log->sync_claim = log->sync_claim < to ? log->sync_claim : to;
-	log->present_upto = log->hot_from = to;
+	log->present_upto = to;
 	log->forgotten = log->forgotten < to ? log->forgotten : to;
 	log->tail = NULL;
 	log->tail_end = (to / log->segment_bytes + 1) * log->segment_bytes;

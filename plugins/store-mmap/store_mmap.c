@@ -47,7 +47,7 @@ static int mmap_found_all(struct commit_log *log)
 	if (log->n == 0)
 		return 0;
 	log->begin = log->segments[0]->start;
-	log->end = log->hot_from = clog_next_start(log);
+	log->end = clog_next_start(log);
 	/* After a crash of the process pages may be there that are not on disk yet. */
 	log->synced = log->base.store->was_clean ? log->end : log->begin;
 	clog_find_tail(log);

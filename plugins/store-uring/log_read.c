@@ -6,9 +6,12 @@
  * The cache is bounded; blocks that somebody has pinned are not evicted and count all the same. The
  * number of loads is bounded too; a read beyond it waits.
  *
- * Failure modes: a load that fails is an error of those who wait for it, and of nobody else.
+ * Failure modes: a load that fails concerns those who wait for it, and nobody else. It was of more
+ * than they asked for: each asks again for its own, and when that fails too, a thread of the host
+ * finds out what it means (lost.h).
  */
 #include "log.h"
+#include "lost.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -19,8 +22,13 @@
 #define LOADS_MOST 32
 #define READ_ON_GAP (UINT64_C(64) << 10) /* so near to the end of a block is reading on */
 
+#define TRIES_WIDE 2 /* loads that a read waits for before it has one of its own */
+
 /* A read that waits. */
 struct cold_read {
+	struct mosaic_work work; /* first: what a failure means */
+	struct lost lost;
+	bool was_judged;
 	struct cold_read *next;
 	struct commit_log *log;
 	struct mosaic_read *read;
@@ -291,7 +299,7 @@ static void cold_wait(struct cold_read *cold, uint64_t missing)
 		return;
 	}
 	/* What is in the cache may go again before the rest has come: then all of it at once. */
-	bool is_exact = cold->tries++ > 1;
+	bool is_exact = cold->tries++ >= TRIES_WIDE;
 	uint64_t from = is_exact ? cold->offset : missing;
 	struct block *block =
 		load_for(log, from, (uint32_t)(cold->offset + cold->len - from), is_exact);
@@ -305,16 +313,60 @@ static void cold_wait(struct cold_read *cold, uint64_t missing)
 	block->last_waiter = &cold->next;
 }
 
+/* [worker] */
+static void judge_run(struct mosaic_work *work)
+{
+	struct cold_read *cold = (struct cold_read *)work;
+	work->req.status = lost_judge(cold->log->base.store, &cold->lost);
+}
+
+static void judge_done(struct mosaic_req *req)
+{
+	struct cold_read *cold = (struct cold_read *)req;
+	int32_t verdict = req->status;
+	if (verdict == 0) {
+		cold_go_on(cold, NULL, 0);
+		return;
+	}
+	lost_tell(cold->log->base.store, verdict, &cold->lost);
+	if (verdict == MOSAIC_E_LOST) {
+		cold->read->offset = cold->lost.offset;
+		cold->read->len = cold->lost.len;
+	}
+	cold_end(cold, verdict);
+}
+
+/* A load has failed. MOSAIC_PENDING: once more, of this read's bytes alone; MOSAIC_E_AGAIN: that
+ * has failed too and is being judged; or an error. */
+static int32_t cold_failed(struct cold_read *cold)
+{
+	const struct commit_log *log = cold->log;
+	const struct mosaic_host *host = log->base.store->host;
+	bool was_own = cold->tries > TRIES_WIDE;
+	cold->tries = TRIES_WIDE;
+	if (!was_own)
+		return MOSAIC_PENDING;
+	if (cold->was_judged)
+		return MOSAIC_E_IO;
+	cold->was_judged = true;
+	cold->lost = (struct lost){ .offset = cold->offset, .len = cold->len,
+				    .begin = log->begin, .written = log->written };
+	cold->work = (struct mosaic_work){ .req = { .done = judge_done }, .run = judge_run };
+	return host->work(host, &cold->work) < 0 ? MOSAIC_E_IO : MOSAIC_E_AGAIN;
+}
+
 static void cold_go_on(struct cold_read *cold, struct block *loaded, int32_t os_errno)
 {
 	struct commit_log *log = cold->log;
-	uint64_t missing;
+	uint64_t missing = cold->offset;
 	int32_t rc = MOSAIC_E_CANCELED; /* cut or trimmed while it waited */
 	cold->next = NULL;
 	if (cold->offset >= log->begin && cold->offset + cold->len <= log->end)
-		rc = os_errno != 0 ? MOSAIC_E_IO
+		rc = os_errno != 0 ? cold_failed(cold)
 				   : read_now(log, cold->offset, cold->len, loaded, cold->read,
 					      &missing);
+	if (rc == MOSAIC_E_AGAIN)
+		return; /* it is being judged */
 	if (rc == MOSAIC_PENDING)
 		cold_wait(cold, missing);
 	else

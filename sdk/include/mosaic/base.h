@@ -41,7 +41,8 @@
 	X(E_LIMIT, -10, "a configured limit is exceeded")                                         \
 	X(E_FATAL, -11, "the component is broken and stays so until restart")                     \
 	X(E_NOTFOUND, -12, "there is no such thing")                                              \
-	X(E_CLOSED, -13, "the connection or component is closed")
+	X(E_CLOSED, -13, "the connection or component is closed")                                 \
+	X(E_LOST, -14, "the disk cannot read these bytes and reads others")
 
 #define MOSAIC_STATUS_ENUM(name, value, text) MOSAIC_##name = (value),
 enum mosaic_status {

@@ -20,6 +20,7 @@
  *   STORE-09 a document is replaced as a whole: after a crash it is the old or the new one.
  *
  * Kind change log, newest first:
+ *   0.6  a read may end with E_LOST
  *   0.5  distrust(); a store without it has only what it reads from its disk
  *   0.4  usable(); a store without it is usable everywhere
  *   0.3  index streams and write(); a store without write() keeps no index
@@ -33,7 +34,7 @@
 #include <mosaic/plugin.h>
 
 #define MOSAIC_STORE_MAJOR 0
-#define MOSAIC_STORE_MINOR 5
+#define MOSAIC_STORE_MINOR 6
 #define MOSAIC_KIND_STORE                                                                         \
 	.kind = MOSAIC_STORE, .kind_major = MOSAIC_STORE_MAJOR, .kind_minor = MOSAIC_STORE_MINOR
 
@@ -197,7 +198,10 @@ struct mosaic_store_ops {
 	int32_t (*start_at)(struct mosaic_stream *stream, uint64_t offset);
 
 	/* [core] 0: answered, done() will not run. MOSAIC_PENDING: cold, done() runs once.
-	 * E_NOTFOUND: below begin or at the end. */
+	 * E_NOTFOUND: below begin or at the end. When it pended it may end with E_IO: the disk does
+	 * not answer, all may be well later; or, of the commit log and since 0.6, with E_LOST: the
+	 * disk answers, and has failed to read these bytes more than once; read->offset and
+	 * read->len say which of those that were asked for, whatever else lies in the same page. */
 	int32_t (*read)(struct mosaic_stream *stream, uint64_t offset, uint32_t len,
 			struct mosaic_read *read);
 	/* [core] exactly once for every read that succeeded */

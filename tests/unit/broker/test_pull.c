@@ -194,6 +194,158 @@ static void nothing_but_damage_moves_the_consumer_on(void **state)
 	rig_close(&r);
 }
 
+/* ---- a disk that cannot read ---- */
+
+/* The rig's store behind a disk that reads all but some bytes of the log, or nothing. */
+struct bad_disk {
+	struct mosaic_store_ops ops; /* first */
+	struct rig *rig;
+	uint64_t from, upto;
+	int32_t status;
+	uint32_t n_failed;
+};
+
+static struct bad_disk bad_disk; /* read() knows nothing but its stream */
+
+static int32_t bad_read(struct mosaic_stream *stream, uint64_t offset, uint32_t len,
+			struct mosaic_read *read)
+{
+	struct bad_disk *d = &bad_disk;
+	uint64_t from = offset > d->from ? offset : d->from;
+	uint64_t upto = offset + len < d->upto ? offset + len : d->upto;
+	if (stream != d->rig->log->commit_log || from >= upto)
+		return d->rig->store_ops->read(stream, offset, len, read);
+	d->n_failed++;
+	read->offset = from;
+	read->len = (uint32_t)(upto - from);
+	read->req.status = d->status;
+	d->rig->host.host.post(&d->rig->host.host, &read->req);
+	return MOSAIC_PENDING;
+}
+
+static void break_disk(struct rig *r, int32_t status, uint64_t from, uint64_t upto)
+{
+	bad_disk = (struct bad_disk){ .ops = *r->store_ops, .rig = r, .from = from, .upto = upto,
+				      .status = status };
+	bad_disk.ops.read = bad_read;
+	r->log->config.store_ops = &bad_disk.ops;
+}
+
+static void send_ten(struct rig *r, const char *props)
+{
+	rig_open(r, NULL);
+	struct mosaic_conn *c = rig_dial(r);
+	for (int n = 0; n < 10; n++) {
+		char body[4];
+		snprintf(body, sizeof(body), "%d", n);
+		rig_send(r, c, "T", 0, props, body);
+	}
+}
+
+/* Bytes of two of ten messages are lost. */
+static void lost_bytes_cost_the_messages_that_they_hit(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	send_ten(&r, "TAGS\1A\2");
+	struct mosaic_conn *c = rig_dial(&r);
+	uint64_t size = r.log->end / 10;
+	break_disk(&r, MOSAIC_E_LOST, 5 * size - 30, 6 * size - 30);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "0 1 2 3 6 7 8 9");
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 10);
+	assert_int_equal(r.log->stats.damaged, 2);
+	assert_int_equal(bad_disk.n_failed, 1);
+	f = rig_pull(&r, c, "T", 0, 4, "A"); /* others hear of it without asking the disk */
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "6 7 8 9");
+	assert_int_equal(bad_disk.n_failed, 1);
+	f = rig_pull(&r, c, "T", 0, 4, "B"); /* what nobody wants is not read */
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 10);
+	assert_int_equal(r.log->stats.damaged, 4);
+	rig_close(&r);
+}
+
+static void nothing_but_lost_bytes_moves_the_consumer_on(void **state)
+{
+	struct rig r;
+	(void)state;
+	send_ten(&r, "");
+	struct mosaic_conn *c = rig_dial(&r);
+	break_disk(&r, MOSAIC_E_LOST, 0, r.log->end);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_int_equal(f.header.code, RES_PULL_RETRY_IMMEDIATELY);
+	assert_int_equal(rig_i64(&f, "nextBeginOffset"), 10);
+	rig_close(&r);
+}
+
+static void bytes_that_come_back_are_delivered_after_a_minute(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	send_ten(&r, "");
+	struct mosaic_conn *c = rig_dial(&r);
+	uint64_t size = r.log->end / 10;
+	break_disk(&r, MOSAIC_E_LOST, 5 * size, 5 * size + 1);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 4, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "4 6 7 8 9");
+	bad_disk.upto = 0;
+	f = rig_pull(&r, c, "T", 0, 4, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "4 6 7 8 9");
+	fake_host_advance_ms(&r.host, 61000);
+	f = rig_pull(&r, c, "T", 0, 4, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "4 5 6 7 8 9");
+	rig_close(&r);
+}
+
+/* Nothing is skipped: the client asks for the same again. */
+static void a_disk_that_does_not_answer_loses_no_message(void **state)
+{
+	struct rig r;
+	char text[64];
+	(void)state;
+	send_ten(&r, "");
+	struct mosaic_conn *c = rig_dial(&r);
+	break_disk(&r, MOSAIC_E_IO, 0, r.log->end);
+	for (int i = 0; i < 3; i++) {
+		struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+		assert_int_equal(f.header.code, RES_SYSTEM_ERROR);
+		assert_true(f.header.remark.len > 0);
+	}
+	assert_int_equal(r.log->stats.damaged, 0);
+	bad_disk.upto = 0;
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "0 1 2 3 4 5 6 7 8 9");
+	rig_close(&r);
+}
+
+static struct fake_frame view(struct rig *r, struct mosaic_conn *c, uint64_t offset)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)offset);
+	fake_conn_request(c, REQ_VIEW_MESSAGE_BY_ID, NO_BODY, "offset", text, NULL);
+	return rig_answer(r, c);
+}
+
+static void a_single_message_is_found_beside_lost_bytes(void **state)
+{
+	struct rig r;
+	(void)state;
+	send_ten(&r, "");
+	struct mosaic_conn *c = rig_dial(&r);
+	uint64_t size = r.log->end / 10;
+	break_disk(&r, MOSAIC_E_LOST, 5 * size + 60, 5 * size + 61);
+	assert_int_equal(view(&r, c, 5 * size).header.code, RES_SYSTEM_ERROR);
+	assert_int_equal(view(&r, c, 5 * size).header.code, RES_SYSTEM_ERROR);
+	struct fake_frame f = view(&r, c, 4 * size); /* its read looks further than it is long */
+	assert_int_equal(f.header.code, RES_SUCCESS);
+	assert_int_equal(f.body.len, size);
+	assert_int_equal(view(&r, c, 6 * size).header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
 static void held_pull_wakes_when_a_message_arrives(void **state)
 {
 	struct rig r;
@@ -350,6 +502,11 @@ int main(void)
 		cmocka_unit_test(a_pull_stays_within_one_file_of_its_queue),
 		cmocka_unit_test(damage_costs_the_message_that_it_hits),
 		cmocka_unit_test(nothing_but_damage_moves_the_consumer_on),
+		cmocka_unit_test(lost_bytes_cost_the_messages_that_they_hit),
+		cmocka_unit_test(nothing_but_lost_bytes_moves_the_consumer_on),
+		cmocka_unit_test(bytes_that_come_back_are_delivered_after_a_minute),
+		cmocka_unit_test(a_disk_that_does_not_answer_loses_no_message),
+		cmocka_unit_test(a_single_message_is_found_beside_lost_bytes),
 		cmocka_unit_test(held_pull_wakes_when_a_message_arrives),
 		cmocka_unit_test(held_pull_does_not_wake_for_a_tag_it_does_not_want),
 		cmocka_unit_test(held_pull_is_answered_when_its_time_is_over),

@@ -1,4 +1,5 @@
 #include "log_fixture.h"
+#include "log/damage.h"
 
 /* Store times of the queue's messages. */
 static const int times[] = { 0, 1000, 1000, 1500, 2000, 2000, 3000 };
@@ -41,16 +42,17 @@ static int64_t search(struct fixture *f, int64_t timestamp_ms, bool upper)
 	return s.offset;
 }
 
+static const struct {
+	int64_t at;
+	int lower, upper;
+} cases[] = {
+	{ -5000, 0, 0 }, { 0, 0, 0 },	 { 1, 1, 0 },	 { 999, 1, 0 },	 { 1000, 1, 2 },
+	{ 1001, 3, 2 },	 { 1500, 3, 3 }, { 1999, 4, 3 }, { 2000, 4, 5 }, { 2999, 6, 5 },
+	{ 3000, 6, 6 },	 { 3001, 7, 6 },
+};
+
 static void search_cases(struct fixture *f)
 {
-	static const struct {
-		int64_t at;
-		int lower, upper;
-	} cases[] = {
-		{ -5000, 0, 0 }, { 0, 0, 0 },	 { 1, 1, 0 },	 { 999, 1, 0 },	 { 1000, 1, 2 },
-		{ 1001, 3, 2 },	 { 1500, 3, 3 }, { 1999, 4, 3 }, { 2000, 4, 5 }, { 2999, 6, 5 },
-		{ 3000, 6, 6 },	 { 3001, 7, 6 },
-	};
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		assert_int_equal(search(f, BASE + cases[i].at, false), cases[i].lower);
 		assert_int_equal(search(f, BASE + cases[i].at, true), cases[i].upper);
@@ -67,6 +69,28 @@ static void search_finds_offsets_by_store_time(void **state)
 	search_cases(&f);
 	f.disk.pends = false;
 	fixture_fini(&f);
+}
+
+/* A record that the disk cannot read may lie on either side; all others lie where they did. */
+static void search_goes_around_lost_records(void **state)
+{
+	(void)state;
+	for (int lost = 0; lost < (int)ARRAY_LEN(times); lost++) {
+		struct fixture f;
+		setup(&f);
+		struct mosaic_read read = { .offset = (uint64_t)lost * f.log->end / 7 + 5,
+					    .len = 1 };
+		log_lost(f.log, &read);
+		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+			int64_t lower = search(&f, BASE + cases[i].at, false);
+			if (lower != cases[i].lower)
+				assert_true(lower == lost && cases[i].lower == lost + 1);
+			int64_t upper = search(&f, BASE + cases[i].at, true);
+			if (upper != cases[i].upper)
+				assert_true(upper == lost - 1 && cases[i].upper == lost);
+		}
+		fixture_fini(&f);
+	}
 }
 
 static void search_counts_trimmed_records_as_older(void **state)
@@ -186,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(search_finds_offsets_by_store_time),
+		cmocka_unit_test(search_goes_around_lost_records),
 		cmocka_unit_test(search_counts_trimmed_records_as_older),
 		cmocka_unit_test(search_in_an_empty_queue_answers_its_end),
 		cmocka_unit_test(search_reports_what_the_store_reports),
