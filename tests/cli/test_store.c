@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include <errno.h>
+#include "support/scratch.h"
+#include "support/vectors.h"
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,112 +22,27 @@
 #define OUTPUT_BYTES (1 << 20)
 
 struct world {
-	char dir[64];
+	char dir[SCRATCH_MAX];
 	json_t *vector;
 	char *output; /* of the last command */
 };
 
 /* ---- a directory made from a vector ---- */
 
-static json_t *vector_load(const char *name)
-{
-	char path[1024];
-	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
-	if (shared)
-		snprintf(path, sizeof(path), "%s/reference/vectors/store/%s.json", shared, name);
-	else
-		snprintf(path, sizeof(path), "%s/../shared/reference/vectors/store/%s.json",
-			 source ? source : ".", name);
-	json_error_t error;
-	json_t *vector = json_load_file(path, 0, &error);
-	if (!vector)
-		fprintf(stderr, "skipped: %s: %s\n", path, error.text);
-	return vector;
-}
-
-static uint8_t *content_of(const json_t *file, size_t *size)
-{
-	*size = (size_t)json_integer_value(json_object_get(file, "size"));
-	uint8_t *content = calloc(1, *size + 1);
-	const json_t *text = json_object_get(file, "utf8");
-	if (text)
-		memcpy(content, json_string_value(text), json_string_length(text));
-	size_t i;
-	json_t *chunk;
-	json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
-		const char *hex = json_string_value(json_object_get(chunk, "hex"));
-		uint8_t *to = content + json_integer_value(json_object_get(chunk, "offset"));
-		for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2)
-			*to++ = (uint8_t)byte;
-	}
-	return content;
-}
-
-static void write_file(const char *dir, const json_t *file)
-{
-	char path[1024];
-	size_t size;
-	snprintf(path, sizeof(path), "%s/%s", dir,
-		 json_string_value(json_object_get(file, "path")));
-	for (char *p = path + 1; *p; p++)
-		if (*p == '/') {
-			*p = 0;
-			assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
-			*p = '/';
-		}
-	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
-	assert_true(fd >= 0);
-	json_int_t sparse = json_integer_value(json_object_get(file, "size"));
-	assert_int_equal(ftruncate(fd, sparse), 0);
-	if (sparse < 1 << 26) { /* larger ones are index files of default size: not damaged here */
-		uint8_t *content = content_of(file, &size);
-		assert_int_equal(pwrite(fd, content, size, 0), size);
-		free(content);
-	} else {
-		size_t i;
-		json_t *chunk;
-		json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
-			const char *hex = json_string_value(json_object_get(chunk, "hex"));
-			off_t at = json_integer_value(json_object_get(chunk, "offset"));
-			for (unsigned byte; sscanf(hex, "%2x", &byte) == 1; hex += 2, at++)
-				assert_int_equal(pwrite(fd, &(uint8_t){ (uint8_t)byte }, 1, at), 1);
-		}
-	}
-	close(fd);
-}
-
 static bool world_init(struct world *w, const char *name)
 {
-	w->vector = vector_load(name);
-	if (!w->vector)
+	w->vector = vectors_store(name);
+	if (w->vector == NULL)
 		return false;
-	strcpy(w->dir, "/tmp/mosaic-cli-store-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
+	scratch_make(w->dir, "cli-store");
+	vectors_unpack(w->dir, w->vector);
 	w->output = malloc(OUTPUT_BYTES);
-	size_t i;
-	json_t *file;
-	json_array_foreach(json_object_get(w->vector, "files"), i, file) write_file(w->dir, file);
 	return true;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_below(const struct world *w, const char *name)
-{
-	char path[256];
-	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 static void world_fini(struct world *w)
 {
-	remove_below(w, "");
+	scratch_remove(w->dir);
 	json_decref(w->vector);
 	free(w->output);
 }
@@ -179,12 +94,13 @@ static void peek(struct world *w, const char *file, off_t at, void *bytes, size_
 /* The file is what the vector has; an index file may have another name. */
 static void same_as_vector(struct world *w, const char *path, const char *now)
 {
-	size_t i, size;
+	size_t i;
 	json_t *file;
 	json_array_foreach(json_object_get(w->vector, "files"), i, file) {
 		if (strcmp(json_string_value(json_object_get(file, "path")), path) != 0)
 			continue;
-		uint8_t *theirs = content_of(file, &size), *ours = malloc(size);
+		size_t size = (size_t)json_integer_value(json_object_get(file, "size"));
+		uint8_t *theirs = vectors_content(file, size), *ours = malloc(size);
 		peek(w, now, 0, ours, size);
 		assert_memory_equal(ours, theirs, size);
 		free(theirs);
@@ -305,7 +221,7 @@ static void queues_are_made_again_as_they_were(void **state)
 	(void)state;
 	if (!world_init(&w, "st1"))
 		skip();
-	remove_below(&w, "consumequeue/StA/1");
+	scratch_remove_below(w.dir, "consumequeue/StA/1");
 	poke(&w, st1_queues[3], 40, "a unit that is none!", 20);
 	poke(&w, st1_queues[0], 0, "a unit that is none!", 20);
 	expect(&w, "verify", 1, "consumequeue/StA/1");
@@ -383,11 +299,11 @@ static void other_directories_are_refused(void **state)
 	(void)state;
 	if (!world_init(&w, "st1"))
 		skip();
-	remove_below(&w, "commitlog");
-	remove_below(&w, "consumequeue");
-	remove_below(&w, "checkpoint");
+	scratch_remove_below(w.dir, "commitlog");
+	scratch_remove_below(w.dir, "consumequeue");
+	scratch_remove_below(w.dir, "checkpoint");
 	expect(&w, "verify", 1, "is not the directory of a store");
-	remove_below(&w, "");
+	scratch_remove(w.dir);
 	expect(&w, "verify", 1, "cannot open the directory");
 	world_fini(&w);
 }

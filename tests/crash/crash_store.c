@@ -9,6 +9,7 @@
  * CRASH_ROUNDS and CRASH_SEED in the environment change the number of rounds and the points.
  */
 #include "kit/store_kit.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -175,13 +176,13 @@ static void kill_9_loses_nothing_that_was_kept(void **state)
 {
 	const struct mosaic_plugin *const *plugins = *state;
 	uint64_t n_plugins = plugins[1] ? 2 : 1;
-	char dir[] = "/tmp/mosaic-crash-XXXXXX", command[64];
+	char dir[SCRATCH_MAX];
 	uint64_t rounds = from_environment("CRASH_ROUNDS", 30);
 	uint64_t first = from_environment("CRASH_SEED", (uint64_t)time(NULL)), seed = first | 1;
 	struct shared *s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE,
 				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(s != MAP_FAILED);
-	assert_non_null(mkdtemp(dir));
+	scratch_make(dir, "crash");
 	for (uint64_t round = 0; round < rounds; round++) {
 		s->is_ready = 0;
 		fflush(NULL);
@@ -204,8 +205,7 @@ static void kill_9_loses_nothing_that_was_kept(void **state)
 	}
 	print_message("%llu rounds, %llu bytes, %llu documents\n", (unsigned long long)rounds,
 		      (unsigned long long)s->log_end, (unsigned long long)s->saved);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	assert_int_equal(system(command), 0);
+	scratch_remove(dir);
 	munmap(s, sizeof(*s));
 }
 

@@ -5,7 +5,6 @@
 #include "uring.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,29 +33,6 @@ struct life {
 };
 
 /* ---- folders ---- */
-
-void scratch_make(char dir[64])
-{
-	const char *base = getenv("TMPDIR"); /* in memory where there is some: ten times faster */
-	if (!base)
-		base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-	snprintf(dir, 64, "%s/mosaic-fault-XXXXXX", base);
-	if (!mkdtemp(dir))
-		abort();
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-void scratch_remove(const char *dir)
-{
-	(void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 void scratch_copy(const char *from, const char *to)
 {
@@ -211,7 +187,7 @@ bool chain_run(struct chain *chain)
 	l->chain = chain;
 	chain->why[0] = '\0';
 	world_init(&l->world, chain->store, chain->flush, chain->seed);
-	scratch_make(l->dir);
+	scratch_make_fast(l->dir, "fault");
 	snprintf(dir, sizeof(dir), "%s/new", l->dir);
 	if (__real_mkdir(dir, 0750) != 0)
 		abort();

@@ -7,6 +7,7 @@
 #define FAULT_CHAIN_H
 
 #include "disk.h"
+#include "support/scratch.h"
 #include "world.h"
 
 struct chain {
@@ -25,9 +26,6 @@ struct chain {
 /* True when all is well. */
 bool chain_run(struct chain *chain);
 
-/* Folders of a test: below $TMPDIR or /tmp. */
-void scratch_make(char dir[64]);
-void scratch_remove(const char *dir);
 void scratch_copy(const char *from, const char *to);
 
 #endif

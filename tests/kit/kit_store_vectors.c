@@ -1,68 +1,21 @@
 /*
  * Directories that RocketMQ 5.3.3 wrote open as they are: every unit of every queue points at a
- * whole record, and what the store then writes itself is found again. They lie outside of the
- * repository: ${MOSAIC_SHARED:-$MOSAIC_SOURCE/../shared}/reference/vectors/store.
+ * whole record, and what the store then writes itself is found again.
  */
 #include "store_kit.h"
 
 #include "base/bytes.h"
+#include "support/vectors.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <cmocka.h>
 
 extern const struct mosaic_plugin mosaic_plugin_store_mmap, mosaic_plugin_store_uring;
-
-static void make_folders(char *path)
-{
-	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		mkdir(path, 0755);
-		*slash = '/';
-	}
-}
-
-static void write_hex(int fd, uint64_t offset, const char *hex)
-{
-	size_t n = strlen(hex) / 2;
-	uint8_t *bytes = malloc(n + 1);
-	for (size_t i = 0; i < n; i++) {
-		unsigned value;
-		assert_int_equal(sscanf(hex + 2 * i, "%2x", &value), 1);
-		bytes[i] = (uint8_t)value;
-	}
-	assert_int_equal(pwrite(fd, bytes, n, (off_t)offset), n);
-	free(bytes);
-}
-
-static void make_file(const char *dir, const json_t *file)
-{
-	char path[600];
-	const json_t *chunk;
-	size_t i;
-	snprintf(path, sizeof(path), "%s/%s", dir,
-		 json_string_value(json_object_get(file, "path")));
-	make_folders(path);
-	int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0644);
-	assert_true(fd >= 0);
-	json_int_t size = json_integer_value(json_object_get(file, "size"));
-	assert_int_equal(ftruncate(fd, size), 0);
-	const json_t *text = json_object_get(file, "utf8");
-	if (text)
-		assert_true(pwrite(fd, json_string_value(text), json_string_length(text), 0) >= 0);
-	json_array_foreach(json_object_get(file, "chunks"), i, chunk)
-		write_hex(fd, (uint64_t)json_integer_value(json_object_get(chunk, "offset")),
-			  json_string_value(json_object_get(chunk, "hex")));
-	close(fd);
-}
 
 /* Returns the end of the last record that a unit of this queue points at. */
 static uint64_t check_queue(struct store_kit *k, struct mosaic_stream *q, uint32_t *n_units)
@@ -120,17 +73,15 @@ static void check_store(struct store_kit *k, bool is_clean, uint32_t n_queues)
 		      (unsigned long long)end);
 }
 
-static void check_vector(const char *path, const struct mosaic_plugin *plugin)
+static void check_vector(const char *name, const struct mosaic_plugin *plugin)
 {
 	struct store_kit k;
 	const json_t *file;
 	size_t i;
 	bool is_clean = true;
 	uint32_t n_queues = 0;
-	json_error_t err;
-	json_t *root = json_load_file(path, 0, &err);
-	if (!root)
-		fail_msg("%s: %s", path, err.text);
+	json_t *root = vectors_load(name);
+	assert_non_null(root);
 	kit_init(&k, plugin);
 	const json_t *config = json_object_get(root, "config");
 	kit_option(&k, "segment",
@@ -138,10 +89,10 @@ static void check_vector(const char *path, const struct mosaic_plugin *plugin)
 	kit_option(&k, "queueSegment",
 		   json_string_value(json_object_get(config, "mappedFileSizeConsumeQueue")));
 	json_array_foreach(json_object_get(root, "files"), i, file) {
-		const char *name = json_string_value(json_object_get(file, "path"));
-		is_clean &= strcmp(name, "abort") != 0;
-		n_queues += strncmp(name, "consumequeue/", 13) == 0;
-		make_file(k.dir, file);
+		const char *path = json_string_value(json_object_get(file, "path"));
+		is_clean &= strcmp(path, "abort") != 0;
+		n_queues += strncmp(path, "consumequeue/", 13) == 0;
+		vectors_unpack_file(k.dir, file);
 	}
 	check_store(&k, is_clean, n_queues);
 	kit_fini(&k);
@@ -150,20 +101,17 @@ static void check_vector(const char *path, const struct mosaic_plugin *plugin)
 
 static void stores_of_rocketmq_open(void **state)
 {
-	char folder[400], path[800];
-	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
-	snprintf(folder, sizeof(folder), "%s%s/reference/vectors/store",
-		 shared ? shared : source ? source : ".", shared ? "" : "/../shared");
-	DIR *dir = opendir(folder);
-	if (!dir) {
-		print_message("no captured stores: %s is not there\n", folder);
+	char path[4096];
+	if (vectors_missing())
 		return;
-	}
+	vectors_path(path, sizeof(path), "store");
+	DIR *dir = opendir(path);
+	assert_non_null(dir);
 	for (struct dirent *e; (e = readdir(dir));) {
 		size_t len = strlen(e->d_name);
 		if (len < 6 || strcmp(e->d_name + len - 5, ".json") != 0)
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		snprintf(path, sizeof(path), "store/%s", e->d_name);
 		print_message("%s: ", e->d_name);
 		check_vector(path, *state);
 	}

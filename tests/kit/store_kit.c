@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "plugin/value.h"
+#include "support/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -33,9 +34,7 @@ void kit_init(struct store_kit *k, const struct mosaic_plugin *plugin)
 	k->options = calloc(1, plugin->options_size);
 	assert_int_equal(value_defaults(plugin->options, plugin->n_options, k->options, &err), 0);
 	if (k->has_files) {
-		const char *base = getenv("TMPDIR");
-		snprintf(k->dir, sizeof(k->dir), "%s/mosaic-store-XXXXXX", base ? base : "/tmp");
-		assert_non_null(mkdtemp(k->dir));
+		scratch_make(k->dir, "store");
 		kit_option(k, "dir", k->dir);
 	}
 	if (strcmp(plugin->name, "store-uring") == 0)
@@ -65,11 +64,8 @@ void kit_fini(struct store_kit *k)
 		k->disk.destroy(&k->disk);
 	value_free(k->plugin->options, k->plugin->n_options, k->options);
 	free(k->options);
-	if (k->has_files) {
-		char command[128];
-		snprintf(command, sizeof(command), "rm -rf '%s'", k->dir);
-		assert_int_equal(system(command), 0);
-	}
+	if (k->has_files)
+		scratch_remove(k->dir);
 }
 
 void kit_option(struct store_kit *k, const char *name, const char *value)

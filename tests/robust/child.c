@@ -1,8 +1,8 @@
 /* The real program as a child. It never outlives the test: PR_SET_PDEATHSIG. */
 #include "robust.h"
+#include "support/scratch.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <linux/io_uring.h>
 #include <poll.h>
 #include <signal.h>
@@ -48,8 +48,7 @@ static int listen_notify(const struct child *c)
 void child_init(struct child *c)
 {
 	*c = (struct child){ .out = -1 };
-	snprintf(c->dir, sizeof(c->dir), "/tmp/mosaic-robust-XXXXXX");
-	assert_non_null(mkdtemp(c->dir));
+	scratch_make(c->dir, "robust");
 	c->notify = listen_notify(c);
 }
 
@@ -320,14 +319,6 @@ bool child_is_alive(const struct child *c)
 	return c->pid > 0 && waitpid(c->pid, &status, WNOHANG) == 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void child_fini(struct child *c)
 {
 	if (c->pid > 0) {
@@ -338,7 +329,7 @@ void child_fini(struct child *c)
 	if (c->out >= 0)
 		close(c->out);
 	close(c->notify);
-	(void)nftw(c->dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(c->dir);
 }
 
 uint64_t child_rss(const struct child *c)

@@ -1,5 +1,6 @@
 /* Bytes that no client should send: odd ones are served, bad ones end their connection only. */
 #include "robust.h"
+#include "support/vectors.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -163,22 +164,13 @@ static void compare_case(json_t *sample)
 static void odd_frames_have_the_fate_they_have_at_apache(void **state)
 {
 	(void)state;
-	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
-	char path[512];
-	json_error_t error;
 	json_t *all, *sample;
 	size_t i;
 
-	if (shared != NULL)
-		snprintf(path, sizeof(path), "%s/reference/vectors/edge/edge.json", shared);
-	else
-		snprintf(path, sizeof(path), "%s/../shared/reference/vectors/edge/edge.json",
-			 source ? source : ".");
-	all = json_load_file(path, JSON_ALLOW_NUL, &error);
-	if (all == NULL) {
-		print_message("skipped: %s (set MOSAIC_SHARED)\n", error.text);
+	if (vectors_missing())
 		skip();
-	}
+	all = vectors_load("edge/edge.json");
+	assert_non_null(all);
 	struct client c; /* samples speak of this topic; topics are made by sending to them */
 	client_open(&c, broker.broker[0]);
 	assert_int_equal(client_send_wait(&c, "VecTopic", 0, "x", 1, NULL), 0);

@@ -3,7 +3,7 @@
  * be there and nothing be left over. Exit status 0: nothing was wrong.
  */
 #include "soak.h"
-#include <ftw.h>
+#include "support/scratch.h"
 #include <dirent.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -384,14 +384,6 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 	return text != NULL ? strtoull(text, NULL, 10) : otherwise;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void world_open(struct world *w)
 {
 	struct soak *s = &w->soak;
@@ -400,9 +392,7 @@ static void world_open(struct world *w)
 	s->seconds = (uint32_t)number_of("SOAK_SECONDS", 10);
 	s->seed = number_of("SOAK_SEED", s->seconds > 60 ? s->began_ns : 1);
 	s->rate = (uint32_t)number_of("SOAK_RATE", 300);
-	snprintf(s->dir, sizeof(s->dir), "/tmp/mosaic-soak-XXXXXX");
-	if (mkdtemp(s->dir) == NULL)
-		abort();
+	scratch_make(s->dir, "soak");
 	w->chance = s->seed;
 	s->log_level = (int32_t)number_of("SOAK_LOG", MOSAIC_CLIENT_LOG_WARN);
 	say(s, "SOAK_SEED=%llu SOAK_SECONDS=%u SOAK_RATE=%u, in %s", (unsigned long long)s->seed,
@@ -421,7 +411,7 @@ static void world_close(struct world *w)
 	}
 	ledger_destroy(&w->ledger);
 	if (w->soak.n_failures == 0 && getenv("SOAK_KEEP") == NULL)
-		(void)nftw(w->soak.dir, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+		scratch_remove(w->soak.dir);
 	else
 		printf("logs: %s\n", w->soak.dir);
 }

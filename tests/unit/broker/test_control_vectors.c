@@ -2,7 +2,7 @@
  * Requests that Apache's clients and tools really sent, captured with the answers of Apache's
  * broker: ours must have the same code, the same header fields and the same members in the body.
  */
-#include "unit/wire/vectors.h"
+#include "support/vectors.h"
 #include "broker/groups.h"
 #include "broker/offsets.h"
 #include "control_rig.h"

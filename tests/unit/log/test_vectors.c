@@ -11,289 +11,39 @@
 #include "base/err.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/num.h"
+#include "kit/loop_host.h"
 #include "log/log.h"
+#include "support/scratch.h"
+#include "support/vectors.h"
 #include <dirent.h>
 #include <dlfcn.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
-#include <jansson.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
-
-/* ---- a host with real time, for a store with threads of its own ---- */
-
-struct loop {
-	struct mosaic_host host;
-	pthread_mutex_t lock; /* first, tail */
-	pthread_cond_t posted;
-	struct mosaic_req *first, **tail;
-	struct timer_heap timers;
-	pthread_t core;
-};
-
-static uint64_t loop_now_ns(const struct mosaic_host *host)
-{
-	struct timespec t;
-	(void)host;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * SECOND_NS + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t loop_wall_ms(const struct mosaic_host *host)
-{
-	(void)host;
-	return (uint64_t)time(NULL) * 1000;
-}
-
-static uint64_t loop_random(const struct mosaic_host *host)
-{
-	return loop_now_ns(host) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static void loop_timer_start(const struct mosaic_host *host, struct mosaic_timer *t,
-			     uint64_t delay_ns)
-{
-	struct loop *l = host->ctx;
-	timer_heap_add(&l->timers, t, loop_now_ns(host) + delay_ns);
-}
-
-static void loop_timer_stop(const struct mosaic_host *host, struct mosaic_timer *t)
-{
-	struct loop *l = host->ctx;
-	if (t->due_ns)
-		timer_heap_remove(&l->timers, t);
-}
-
-static void loop_post(const struct mosaic_host *host, struct mosaic_req *req)
-{
-	struct loop *l = host->ctx;
-	pthread_mutex_lock(&l->lock);
-	req->next = NULL;
-	*l->tail = req;
-	l->tail = &req->next;
-	pthread_cond_signal(&l->posted);
-	pthread_mutex_unlock(&l->lock);
-}
-
-static int32_t loop_work(const struct mosaic_host *host, struct mosaic_work *work)
-{
-	work->run(work);
-	loop_post(host, &work->req);
-	return MOSAIC_PENDING;
-}
-
-static void *loop_alloc(const struct mosaic_host *host, size_t size)
-{
-	(void)host;
-	return malloc(size);
-}
-
-static void loop_free(const struct mosaic_host *host, void *ptr)
-{
-	(void)host;
-	free(ptr);
-}
-
-static void loop_log(const struct mosaic_host *host, uint32_t level, const char *event,
-		     const char *text)
-{
-	(void)host;
-	if (getenv("FAKE_HOST_LOG"))
-		fprintf(stderr, "%u %s %s\n", level, event, text);
-}
-
-static void loop_watermark(const struct mosaic_host *host, uint32_t which, uint64_t upto)
-{
-	(void)host;
-	(void)which;
-	(void)upto;
-}
-
-static void loop_promise(const struct mosaic_host *host, uint32_t which, uint32_t state)
-{
-	(void)host;
-	(void)which;
-	(void)state;
-}
-
-static void loop_fail(const struct mosaic_host *host, const struct mosaic_error *error)
-{
-	(void)host;
-	fprintf(stderr, "the store fails: %s\n", error->text);
-	abort();
-}
-
-static int32_t loop_on_core(const struct mosaic_host *host)
-{
-	return pthread_equal(((struct loop *)host->ctx)->core, pthread_self());
-}
-
-static const void *loop_extension(const struct mosaic_host *host, const char *id)
-{
-	(void)host;
-	(void)id;
-	return NULL;
-}
-
-static void loop_init(struct loop *l)
-{
-	*l = (struct loop){ .core = pthread_self(), .timers = TIMER_HEAP_INIT };
-	pthread_mutex_init(&l->lock, NULL);
-	pthread_cond_init(&l->posted, NULL);
-	l->tail = &l->first;
-	l->host = (struct mosaic_host){ .struct_size = sizeof(l->host),
-					.abi_major = MOSAIC_ABI_MAJOR,
-					.abi_minor = MOSAIC_ABI_MINOR,
-					.ctx = l,
-					.now_ns = loop_now_ns,
-					.wall_ms = loop_wall_ms,
-					.random = loop_random,
-					.timer_start = loop_timer_start,
-					.timer_stop = loop_timer_stop,
-					.post = loop_post,
-					.work = loop_work,
-					.alloc = loop_alloc,
-					.free = loop_free,
-					.log = loop_log,
-					.watermark = loop_watermark,
-					.promise = loop_promise,
-					.fail = loop_fail,
-					.on_core = loop_on_core,
-					.extension = loop_extension };
-}
-
-/* Runs what is posted and due until *flag. */
-static void loop_until(struct loop *l, const bool *flag)
-{
-	while (!*flag) {
-		struct mosaic_timer *t = timer_heap_pop(&l->timers, loop_now_ns(&l->host));
-		if (t) {
-			t->fire(t);
-			continue;
-		}
-		pthread_mutex_lock(&l->lock);
-		if (!l->first) {
-			struct timespec until;
-			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_nsec += 10 * 1000 * 1000;
-			until.tv_sec += until.tv_nsec / 1000000000;
-			until.tv_nsec %= 1000000000;
-			pthread_cond_timedwait(&l->posted, &l->lock, &until);
-		}
-		struct mosaic_req *req = l->first;
-		if (req) {
-			l->first = req->next;
-			if (!l->first)
-				l->tail = &l->first;
-		}
-		pthread_mutex_unlock(&l->lock);
-		if (req)
-			req->done(req);
-	}
-}
 
 /* ---- a directory made from a vector ---- */
 
+#define WAIT_MS 60000
+
 struct world {
-	struct loop loop;
+	struct loop_host loop;
 	void *library;
 	const struct mosaic_plugin *plugin;
 	json_t *vector;
-	char dir[64];
+	char dir[SCRATCH_MAX];
 	uint8_t *options;
 	const struct mosaic_store_ops *ops;
 	struct mosaic_store *store;
 	struct log *log;
-	bool is_done;
+	uint32_t is_done;
 	int status;
 };
-
-static json_t *vector_load(const char *name)
-{
-	char path[1024];
-	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
-	if (shared)
-		snprintf(path, sizeof(path), "%s/reference/vectors/store/%s.json", shared, name);
-	else
-		snprintf(path, sizeof(path), "%s/../shared/reference/vectors/store/%s.json",
-			 source ? source : ".", name);
-	json_error_t error;
-	json_t *vector = json_load_file(path, 0, &error);
-	if (!vector)
-		fprintf(stderr, "skipped: %s: %s\n", path, error.text);
-	return vector;
-}
-
-static uint8_t *from_hex(const char *hex, size_t *len)
-{
-	*len = strlen(hex) / 2;
-	uint8_t *bytes = malloc(*len + 1);
-	assert_int_equal(num_parse_hex(slice_str(hex), bytes, *len), 0);
-	return bytes;
-}
-
-static void make_parents(char *path)
-{
-	for (char *p = path + 1; *p; p++)
-		if (*p == '/') {
-			*p = 0;
-			assert_true(mkdir(path, 0755) == 0 || errno == EEXIST);
-			*p = '/';
-		}
-}
-
-static void write_file(const char *dir, json_t *file)
-{
-	char path[1024];
-	const char *name = json_string_value(json_object_get(file, "path"));
-	/* Timer files are no business of the log. */
-	if (strncmp(name, "timer", 5) == 0 || strcmp(name, "lock") == 0)
-		return;
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	make_parents(path);
-	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, json_integer_value(json_object_get(file, "size"))), 0);
-	const char *text = json_string_value(json_object_get(file, "utf8"));
-	if (text)
-		assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-	size_t i;
-	json_t *chunk;
-	json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
-		size_t len;
-		uint8_t *bytes = from_hex(json_string_value(json_object_get(chunk, "hex")), &len);
-		off_t at = json_integer_value(json_object_get(chunk, "offset"));
-		assert_int_equal(pwrite(fd, bytes, len, at), len);
-		free(bytes);
-	}
-	close(fd);
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-static void remove_below(const char *dir, const char *name)
-{
-	char path[1024];
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	(void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
 
 /* false: the vector or the plugin is not here, which has been printed. */
 static bool world_init(struct world *w, const char *name)
 {
 	memset(w, 0, sizeof(*w));
-	w->vector = vector_load(name);
+	w->vector = vectors_store(name);
 	if (!w->vector)
 		return false;
 	char path[1024];
@@ -307,19 +57,16 @@ static bool world_init(struct world *w, const char *name)
 	}
 	w->plugin = dlsym(w->library, "mosaic_plugin");
 	w->ops = w->plugin->ops;
-	loop_init(&w->loop);
-	strcpy(w->dir, "/tmp/mosaic-vector-XXXXXX");
-	assert_non_null(mkdtemp(w->dir));
-	size_t i;
-	json_t *file;
-	json_array_foreach(json_object_get(w->vector, "files"), i, file) write_file(w->dir, file);
+	loop_host_init(&w->loop);
+	scratch_make(w->dir, "vector");
+	vectors_unpack(w->dir, w->vector);
 	return true;
 }
 
 static void world_fini(struct world *w)
 {
-	remove_below(w->dir, "");
-	timer_heap_free(&w->loop.timers);
+	scratch_remove(w->dir);
+	loop_host_fini(&w->loop);
 	json_decref(w->vector);
 	/* The library stays: the sanitizer wants the names of its functions. */
 }
@@ -351,8 +98,13 @@ static void set_options(struct world *w)
 static void world_done(struct mosaic_req *req)
 {
 	struct world *w = req->data;
-	w->is_done = true;
+	w->is_done = 1;
 	w->status = req->status;
+}
+
+static void world_wait(struct world *w)
+{
+	assert_true(loop_host_until(&w->loop, &w->is_done, WAIT_MS));
 }
 
 static void world_open(struct world *w)
@@ -368,12 +120,12 @@ static void world_open(struct world *w)
 				     .max_record_bytes = 5u << 20 };
 	w->log = log_create(&config);
 	struct log_open_req open = { .req = { .done = world_done, .data = w } };
-	w->is_done = false;
+	w->is_done = 0;
 	int rc = log_open(w->log, &open);
 	if (rc < 0)
 		fprintf(stderr, "open: %s\n", open.err.text);
 	assert_int_equal(rc, MOSAIC_PENDING);
-	loop_until(&w->loop, &w->is_done);
+	world_wait(w);
 	if (w->status < 0)
 		fprintf(stderr, "open: %s\n", open.err.text);
 	assert_int_equal(w->status, 0);
@@ -384,9 +136,9 @@ static void world_index(struct world *w)
 {
 	while (!index_is_live(w->log->index)) {
 		struct mosaic_req turn = { .done = world_done, .data = w };
-		w->is_done = false;
+		w->is_done = 0;
 		w->loop.host.post(&w->loop.host, &turn);
-		loop_until(&w->loop, &w->is_done);
+		world_wait(w);
 	}
 }
 
@@ -394,9 +146,9 @@ static void world_close(struct world *w)
 {
 	world_index(w);
 	struct mosaic_req req = { .done = world_done, .data = w };
-	w->is_done = false;
+	w->is_done = 0;
 	assert_int_equal(log_close(w->log, &req), MOSAIC_PENDING);
-	loop_until(&w->loop, &w->is_done);
+	world_wait(w);
 	assert_int_equal(w->status, 0);
 	log_destroy(w->log);
 	w->ops->destroy(w->store);
@@ -410,10 +162,10 @@ static void read_units(struct world *w, struct queue *q, int64_t index, struct m
 {
 	read->req.done = world_done;
 	read->req.data = w;
-	w->is_done = false;
+	w->is_done = 0;
 	int rc = queue_read(q, index, 1, read);
 	if (rc == MOSAIC_PENDING) {
-		loop_until(&w->loop, &w->is_done);
+		world_wait(w);
 		rc = w->status;
 	}
 	assert_int_equal(rc, 0);
@@ -436,10 +188,10 @@ static void record_at(struct world *w, struct queue_unit unit, struct mosaic_rea
 	uint32_t len;
 	read->req.done = world_done;
 	read->req.data = w;
-	w->is_done = false;
+	w->is_done = 0;
 	int rc = log_read(w->log, unit.phys_offset, unit.size, read);
 	if (rc == MOSAIC_PENDING) {
-		loop_until(&w->loop, &w->is_done);
+		world_wait(w);
 		rc = w->status;
 	}
 	assert_int_equal(rc, 0);
@@ -494,7 +246,7 @@ static int check_queues(struct world *w)
 		json_t *chunk = json_array_get(chunks, 0);
 		assert_int_equal(json_integer_value(json_object_get(chunk, "offset")), 0);
 		size_t len;
-		uint8_t *bytes = from_hex(json_string_value(json_object_get(chunk, "hex")), &len);
+		uint8_t *bytes = hex_bytes(json_slice(json_object_get(chunk, "hex")), &len);
 		/* Zeros at the end of the last unit may have been left out. */
 		uint8_t *units = calloc(1, len + QUEUE_UNIT_BYTES);
 		memcpy(units, bytes, len);
@@ -524,7 +276,7 @@ static int check_messages(struct world *w)
 		struct message m;
 		record_at(w, unit, &read, &m);
 		size_t len;
-		uint8_t *body = from_hex(json_string_value(json_object_get(sent, "bodyHex")), &len);
+		uint8_t *body = hex_bytes(json_slice(json_object_get(sent, "bodyHex")), &len);
 		assert_true(slice_eq(m.body, slice(body, len)));
 		assert_int_equal(m.flag, json_integer_value(json_object_get(sent, "flag")));
 		uint8_t id[MESSAGE_ID_MAX + 1] = { 0 };
@@ -550,24 +302,15 @@ static void check_index(struct world *w)
 	struct dirent **names = NULL;
 	snprintf(folder, sizeof(folder), "%s/index", w->dir);
 	int n = scandir(folder, &names, is_digit_name, alphasort), at = 0;
-	size_t i, k;
-	json_t *file, *chunk;
+	size_t i;
+	json_t *file;
 	json_array_foreach(json_object_get(w->vector, "files"), i, file) {
 		if (strncmp(json_string_value(json_object_get(file, "path")), "index/", 6) != 0)
 			continue;
-		size_t size = (size_t)json_integer_value(json_object_get(file, "size")), len;
+		size_t size = (size_t)json_integer_value(json_object_get(file, "size"));
 		if (size > 1 << 20) /* of default size: nothing but its beginning is compared */
 			size = 1 << 20;
-		uint8_t *theirs = calloc(1, size), *ours = malloc(size);
-		json_array_foreach(json_object_get(file, "chunks"), k, chunk) {
-			size_t offset = (size_t)json_integer_value(
-				json_object_get(chunk, "offset"));
-			uint8_t *bytes = from_hex(
-				json_string_value(json_object_get(chunk, "hex")), &len);
-			if (offset + len <= size)
-				memcpy(theirs + offset, bytes, len);
-			free(bytes);
-		}
+		uint8_t *theirs = vectors_content(file, size), *ours = malloc(size);
 		assert_true(at < n);
 		snprintf(path, sizeof(path), "%s/%s", folder, names[at]->d_name);
 		int fd = open(path, O_RDONLY);
@@ -594,9 +337,9 @@ static void append_one(struct world *w, int64_t index)
 	int rc;
 	while ((rc = log_append(w->log, q, &m, &end)) == MOSAIC_E_AGAIN) {
 		struct mosaic_req room = { .done = world_done, .data = w };
-		w->is_done = false;
+		w->is_done = 0;
 		log_wait_room(w->log, &room);
-		loop_until(&w->loop, &w->is_done);
+		world_wait(w);
 	}
 	assert_int_equal(rc, 0);
 	assert_int_equal(m.queue_offset, index);
@@ -625,8 +368,8 @@ static void rebuilds_queues_as_apache_built_them(const char *name, int n_units)
 	struct world w;
 	if (!world_init(&w, name))
 		skip();
-	remove_below(w.dir, "consumequeue");
-	remove_below(w.dir, "checkpoint");
+	scratch_remove_below(w.dir, "consumequeue");
+	scratch_remove_below(w.dir, "checkpoint");
 	char path[128];
 	snprintf(path, sizeof(path), "%s/abort", w.dir);
 	close(open(path, O_CREAT | O_WRONLY, 0644));
@@ -644,7 +387,7 @@ static void index_is_what_apache_wrote(const char *name)
 	world_open(&w);
 	world_close(&w);
 	check_index(&w);
-	remove_below(w.dir, "index");
+	scratch_remove_below(w.dir, "index");
 	world_open(&w);
 	world_close(&w);
 	check_index(&w);

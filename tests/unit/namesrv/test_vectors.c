@@ -3,23 +3,10 @@
  * prepared: code, remark of errors, field names and shape of the body must be those of the captured
  * answer. The captures are shared/reference/vectors/wire; without them the test says so and ends.
  */
-#include "base/num.h"
 #include "namesrv_fixture.h"
+#include "support/vectors.h"
 
 #define VEC_A "vec-a", .cluster = "VecCluster"
-
-static char *vectors_dir(void)
-{
-	const char *shared = getenv("MOSAIC_SHARED"), *source = getenv("MOSAIC_SOURCE");
-	struct buf path = BUF_INIT;
-
-	if (shared)
-		buf_printf(&path, "%s/reference/vectors/wire", shared);
-	else
-		buf_printf(&path, "%s/../shared/reference/vectors/wire", source ? source : ".");
-	buf_append_byte(&path, 0);
-	return (char *)path.data;
-}
 
 /* ---- the state that a captured answer implies ---- */
 
@@ -177,12 +164,12 @@ static void run_exchange(int code, const json_t *exchange)
 	const char *hex = json_string_value(json_object_get(request, "hex"));
 	const char *text = json_string_value(json_object_get(response, "body_utf8"));
 	json_t *body = text ? json_read(slice_str(text), NULL) : NULL;
-	size_t len = strlen(hex) / 2;
-	uint8_t *frame = malloc(len);
+	size_t len;
+	uint8_t *frame = hex_bytes(slice_str(hex), &len);
 	struct fake_frame answer;
 	struct fixture f;
 
-	assert_int_equal(num_parse_hex(slice_str(hex), frame, len), 0);
+	assert_non_null(frame);
 	setup(&f);
 	prepare(&f, code, request, response, body);
 	fake_conn_raw(f.c, frame + FRAME_LENGTH_BYTES, (uint32_t)len - FRAME_LENGTH_BYTES);
@@ -224,17 +211,16 @@ static const char *const files[] = {
 	"904-broker_heartbeat",
 };
 
-static uint32_t run_file(const char *dir, const char *name)
+static uint32_t run_file(const char *name)
 {
-	char path[1024];
+	char path[256];
 	uint32_t n = 0;
 	json_t *root, *exchange;
 	size_t i;
 
-	snprintf(path, sizeof(path), "%s/%s.json", dir, name);
-	root = json_load_file(path, 0, NULL);
-	if (root == NULL)
-		fail_msg("cannot read %s", path);
+	snprintf(path, sizeof(path), "wire/%s.json", name);
+	root = vectors_load(path);
+	assert_non_null(root);
 	json_array_foreach(json_object_get(root, "exchanges"), i, exchange) {
 		const char *direction = json_string_value(json_object_get(exchange, "direction"));
 
@@ -253,25 +239,15 @@ static uint32_t run_file(const char *dir, const char *name)
 
 static void captured_requests_get_answers_of_the_captured_shape(void **state)
 {
-	char *dir = vectors_dir();
 	uint32_t n = 0;
-	FILE *probe;
-	char path[1024];
 
 	(void)state;
-	snprintf(path, sizeof(path), "%s/%s.json", dir, files[0]);
-	probe = fopen(path, "r");
-	if (probe == NULL) {
-		print_message("skipped: no captured frames at %s\n", dir);
-		free(dir);
+	if (vectors_missing())
 		skip();
-	}
-	fclose(probe);
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		n += run_file(dir, files[i]);
+		n += run_file(files[i]);
 	print_message("%u exchanges\n", n);
 	assert_true(n > 40);
-	free(dir);
 }
 
 int main(void)

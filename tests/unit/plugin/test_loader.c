@@ -1,6 +1,7 @@
 /* What is refused and in which words: tests/plugins-bad has one plugin per rule. */
 #include "plugin/plugins.h"
 #include "base/slice.h"
+#include "support/scratch.h"
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +22,7 @@ static int setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	f->plugins = plugins_create(NULL, 0);
-	snprintf(f->folder, sizeof(f->folder), "/tmp/mosaic-loader-XXXXXX");
-	assert_non_null(mkdtemp(f->folder));
+	scratch_make(f->folder, "loader");
 	snprintf(f->bad, sizeof(f->bad), "%s/plugins-bad", getenv("MOSAIC_BUILD"));
 	*state = f;
 	return 0;
@@ -31,11 +31,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	plugins_destroy(&f->plugins);
-	snprintf(command, sizeof(command), "rm -rf %s", f->folder);
-	assert_int_equal(system(command), 0);
+	scratch_remove(f->folder);
 	free(f);
 	return 0;
 }

@@ -1,4 +1,4 @@
-#include "unit/wire/vectors.h"
+#include "support/vectors.h"
 #include "base/bytes.h"
 #include "wire/frame.h"
 #include <dirent.h>

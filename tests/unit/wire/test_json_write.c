@@ -1,4 +1,5 @@
-#include "unit/wire/vectors.h"
+#include "support/vectors.h"
+#include "base/num.h"
 #include "wire/json.h"
 #include <string.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "unit/wire/vectors.h"
+#include "support/vectors.h"
 #include "base/bytes.h"
 #include "wire/message.h"
 #include "wire/props.h"
@@ -12,25 +12,6 @@
 /* The CommitLog of a store that Apache's broker wrote: read, written again, and rebuilt. */
 
 static struct props_edit edit;
-
-static uint8_t *file_bytes(const json_t *file, size_t *size)
-{
-	uint8_t *bytes;
-	size_t i, len;
-	json_t *chunk;
-
-	*size = (size_t)json_integer_value(json_object_get(file, "size"));
-	bytes = calloc(1, *size);
-	json_array_foreach(json_object_get(file, "chunks"), i, chunk) {
-		struct mosaic_slice hex = json_slice(json_object_get(chunk, "hex"));
-		size_t offset = (size_t)json_integer_value(json_object_get(chunk, "offset"));
-
-		len = hex.len / 2;
-		assert_true(offset + len <= *size);
-		assert_int_equal(num_parse_hex(hex, bytes + offset, len), 0);
-	}
-	return bytes;
-}
 
 /* What the client said it sent to this physical offset; NULL for records of the broker's own. */
 static const json_t *sent_at(const json_t *store, const struct message *m)
@@ -105,8 +86,8 @@ static void check_record(const json_t *store, const uint8_t *at, uint32_t len,
 
 static void check_segment(const json_t *store, const json_t *file, struct counts *counts)
 {
-	size_t size, at = 0;
-	uint8_t *bytes = file_bytes(file, &size);
+	size_t size = (size_t)json_integer_value(json_object_get(file, "size")), at = 0;
+	uint8_t *bytes = vectors_content(file, size);
 	const char *path = json_string_value(json_object_get(file, "path"));
 	int64_t base = strtoll(strrchr(path, '/') + 1, NULL, 10);
 
