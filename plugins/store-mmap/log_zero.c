@@ -80,7 +80,9 @@ bool log_zero_plan(struct commit_log *log, uint64_t *from, uint64_t *upto)
 	uint64_t most = (at / STEP_BYTES + 1) * STEP_BYTES;
 	uint64_t segment_end = (at / log->segment_bytes + 1) * log->segment_bytes;
 	uint64_t index = at / log->segment_bytes - log->first;
-	if (at < clear || index >= log->n || at >= *upto) { /* so near pages are only touched */
+	if (at >= *upto) /* less than a folio is left, as in a small segment */
+		return false;
+	if (at < clear || index >= log->n) { /* so near pages are only touched */
 		*upto = *upto < clear ? *upto : clear;
 		return false;
 	}
