@@ -109,6 +109,12 @@ struct zero_write {
 	bool is_running;
 };
 
+/* Bytes of the log of which only as much is loaded as is asked for. */
+struct narrow {
+	uint64_t from, upto;
+};
+#define NARROW_MOST 16
+
 /* Makes the next segment. */
 struct ahead {
 	struct job job; /* first */
@@ -161,6 +167,8 @@ struct commit_log {
 	struct block_list cache;
 	uint32_t n_loading;
 	struct cold_read *first_waiting, **last_waiting; /* for another load to end */
+	struct narrow narrow[NARROW_MOST]; /* the last loads of more than was asked that failed */
+	uint32_t next_narrow;
 
 	struct log_cut *cut; /* reserve() waits */
 	struct log_again *again; /* writes wait */

@@ -8,7 +8,8 @@
  *
  * Failure modes: a load that fails concerns those who wait for it, and nobody else. It was of more
  * than they asked for: each asks again for its own, and when that fails too, a thread of the host
- * finds out what it means (lost.h).
+ * finds out what it means (lost.h). Around there nothing is loaded that nobody has asked for: a disk
+ * may take seconds to find that it cannot read.
  */
 #include "log.h"
 #include "lost.h"
@@ -89,6 +90,14 @@ void ulog_cache_cut(struct commit_log *log, uint64_t below, uint64_t from)
 
 /* ---- loads ---- */
 
+static bool is_narrow(const struct commit_log *log, uint64_t offset)
+{
+	for (uint32_t i = 0; i < NARROW_MOST; i++)
+		if (offset >= log->narrow[i].from && offset < log->narrow[i].upto)
+			return true;
+	return false;
+}
+
 static void load_end(struct block *block, int32_t os_errno)
 {
 	struct commit_log *log = block->log;
@@ -101,6 +110,9 @@ static void load_end(struct block *block, int32_t os_errno)
 	bool is_stale = block->n_cuts != log->n_cuts;
 	if (os_errno != 0 || is_stale)
 		cache_take(block);
+	if (os_errno != 0 && !is_stale && !is_narrow(log, block->start))
+		log->narrow[log->next_narrow++ % NARROW_MOST] =
+			(struct narrow){ block->start, block->upto };
 	while (waiter) {
 		struct cold_read *next = waiter->next;
 		cold_go_on(waiter, is_stale ? NULL : block, is_stale ? 0 : os_errno);
@@ -177,7 +189,7 @@ static void load_on(struct commit_log *log, struct block *block, uint64_t offset
 	block->is_sequential = false; /* once */
 	uint64_t start = block->upto;
 	if (start >= ulog_tail_start(log) || log->n_loading >= LOADS_MOST / 2 ||
-	    cache_find(log, start))
+	    cache_find(log, start) || is_narrow(log, start))
 		return;
 	uint64_t limit = load_limit(log, start);
 	uint64_t upto = start + LOAD_ON_BYTES < limit ? start + LOAD_ON_BYTES : limit;
@@ -192,11 +204,14 @@ static struct block *load_for(struct commit_log *log, uint64_t offset, uint32_t 
 {
 	uint64_t start = page_down(offset), limit = load_limit(log, start);
 	uint64_t upto = page_up(offset + len);
+	bool narrow = is_narrow(log, start);
 	if (is_exact)
-		return load_start(log, start, upto < limit ? upto : limit, false);
+		return load_start(log, start, upto < limit ? upto : limit, narrow);
 	struct block *block = cache_find(log, offset);
 	if (block && block->is_loading)
 		return block;
+	if (narrow)
+		return load_start(log, start, upto < limit ? upto : limit, true);
 	block = start > 0 ? cache_find(log, start > READ_ON_GAP ? start - READ_ON_GAP : 0) : NULL;
 	bool is_sequential = block || start == log->begin;
 	uint64_t least = start + (is_sequential ? LOAD_ON_BYTES : LOAD_BYTES);
