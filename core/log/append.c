@@ -68,6 +68,7 @@ static void commit_unit(struct queue *q, const struct mosaic_span *room, const s
 	queue_unit_encode(room->ptr, &unit);
 	log->config.store_ops->commit(q->stream, QUEUE_UNIT_BYTES);
 	q->max_offset++;
+	log->n_units++;
 	q->max_phys = log->end;
 	q->visible = q->max_offset;
 	log->last_unit_phys = unit.phys_offset;

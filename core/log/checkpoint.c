@@ -11,7 +11,8 @@
 #define SYNC_MORE_NS (SECOND_NS / 5)
 #define SYNC_MORE_BYTES (UINT64_C(8) << 20)
 #define AT_RESUME 64
-#define RESUME_MAGIC UINT64_C(0x4d6f736169635231) /* "MosaicR1" */
+#define RESUME_MAGIC UINT64_C(0x4d6f736169635232) /* "MosaicR2" */
+#define RESUME_BYTES 32
 #define AT_INDEX 128
 #define INDEX_MAGIC UINT64_C(0x4d6f736169634931) /* "MosaicI1" */
 #define INDEX_MARK_BYTES 56
@@ -45,9 +46,11 @@ bool checkpoint_parse(struct checkpoint *c, struct mosaic_slice content)
 	c->master_flushed = (int64_t)get_be64(p + 24);
 	c->confirm = (int64_t)get_be64(p + 32);
 	p += AT_RESUME;
-	if (get_be64(p) == RESUME_MAGIC && get_be32(p + 24) == hash_crc32(p, 24)) {
+	if (get_be64(p) == RESUME_MAGIC &&
+	    get_be32(p + RESUME_BYTES) == hash_crc32(p, RESUME_BYTES)) {
 		c->resume = get_be64(p + 8);
 		c->resume_ms = (int64_t)get_be64(p + 16);
+		c->n_units = get_be64(p + 24);
 	}
 	p = content.ptr + AT_INDEX;
 	if (get_be64(p) == INDEX_MAGIC &&
@@ -84,13 +87,14 @@ static void checkpoint_write(struct checkpoint *c)
 	put_be64(p, RESUME_MAGIC);
 	put_be64(p + 8, c->resume);
 	put_be64(p + 16, (uint64_t)c->resume_ms);
-	put_be32(p + 24, hash_crc32(p, 24));
+	put_be64(p + 24, c->n_units);
+	put_be32(p + RESUME_BYTES, hash_crc32(p, RESUME_BYTES));
 }
 
 static struct checkpoint_mark mark_now(const struct log *log)
 {
 	return (struct checkpoint_mark){ log->end, log->last_store_ms, log->last_unit_phys,
-					 log->last_unit_ms };
+					 log->last_unit_ms, log->n_units };
 }
 
 /* Takes over what has become true since the last look, and marks what to wait for next. */
@@ -108,9 +112,10 @@ static void checkpoint_adopt(struct checkpoint *c)
 	}
 	if (c->has_units && c->are_units_synced && c->units.end <= log->durable) {
 		c->has_units = false;
-		c->is_changed |= c->resume != c->units.unit_phys;
+		c->is_changed |= c->resume != c->units.unit_phys || c->n_units != c->units.n_units;
 		c->resume = c->units.unit_phys;
 		c->resume_ms = c->units.unit_ms;
+		c->n_units = c->units.n_units;
 	}
 }
 

@@ -4,11 +4,13 @@
  *   0 store time of the newest record known to be durable      16 the same of the index files
  *   8 of the newest record whose unit is known to be durable   24 master flushed offset
  *                                                              32 confirm offset
- *  64 our own: 8 magic, 8 offset of a record, 8 its store time, 4 CRC-32 of the 24 bytes before
+ *  64 our own: 8 magic, 8 offset of a record, 8 its store time, 8 the next offsets of all queues
+ *    added up when it was the newest record with a unit, 4 CRC-32 of the 32 bytes before
  * 128 our own: 8 magic, 8 name of an index file, 40 its header, 4 CRC-32 of the 56 bytes before
  *
  * The record at 64 has a unit, and it, everything below it and all of their units are durable: a
- * recovery may start there. Apache's broker leaves these bytes alone, and may have changed
+ * recovery may start there; when the queues are shorter than their sum says, units were lost and it
+ * starts at the log's beginning. Apache's broker leaves these bytes alone, and may have changed
  * everything since: recover.c believes them only when record and unit are found as they say.
  *
  * Written at most once a second while something changes, and at close. The consume queues are
@@ -32,6 +34,7 @@ struct checkpoint_mark {
 	int64_t store_ms;
 	uint64_t unit_phys; /* newest record with a unit, UINT64_MAX: none */
 	int64_t unit_ms;
+	uint64_t n_units;
 };
 
 struct checkpoint {
@@ -41,6 +44,7 @@ struct checkpoint {
 	int64_t master_flushed, confirm;
 	uint64_t resume; /* the record to start from, UINT64_MAX: not known */
 	int64_t resume_ms;
+	uint64_t n_units; /* of all queues: those of this record and of all before it */
 	struct index_mark index;
 	/* Under way. */
 	struct checkpoint_mark records; /* counts when the durable watermark has reached its end */

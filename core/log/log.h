@@ -66,6 +66,7 @@ struct log {
 	int64_t last_store_ms;
 	uint64_t last_unit_phys; /* newest record that has a consume queue unit, UINT64_MAX: none */
 	int64_t last_unit_ms;    /* its store time */
+	uint64_t n_units;        /* the next offsets of all queues, added up */
 	bool is_open, is_broken;
 	char why[512]; /* why it is broken */
 	struct log_stats stats;

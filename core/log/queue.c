@@ -100,6 +100,7 @@ static void queue_drop(struct queue *q)
 		queue_dropped(&drop->req);
 	}
 	q->is_dropped = true;
+	log->n_units -= (uint64_t)q->max_offset;
 	q->min_offset = q->max_offset = q->visible = 0;
 	q->next_dropped = log->priv->dropped;
 	log->priv->dropped = q;

@@ -117,6 +117,22 @@ static int unit_is_right(struct recovery *r, struct queue *q, int64_t index, boo
 	return 0;
 }
 
+/* Whether the last unit is of a record below the scan, so that all are: one in between that says
+ * otherwise is damaged, and must not lead a search to cut off what follows it. */
+static int look_at_last(struct recovery *r, struct queue *q)
+{
+	struct queue_recovery *qr = q->recovery;
+	bool is_right = false;
+	int rc = qr->end > qr->begin ? unit_is_right(r, q, qr->end - 1, &is_right) : 0;
+	if (rc != 0)
+		return rc;
+	qr->low = is_right && !r->is_crash ? qr->end : qr->begin;
+	qr->high = qr->end;
+	qr->is_full = is_right;
+	qr->has_looked = true;
+	return 0;
+}
+
 static void begin_step(struct recovery *r)
 {
 	while (r->queue || recovery_walk(r)) {
@@ -124,12 +140,13 @@ static void begin_step(struct recovery *r)
 		if (r->is_new_queue) {
 			r->is_new_queue = false;
 			look_at_stream(r, q);
-			q->recovery->low = q->recovery->begin;
-			q->recovery->high = q->recovery->end;
+			q->recovery->has_looked = false;
 			q->max_phys = 0;
 		}
 		struct queue_recovery *qr = q->recovery;
-		int rc = queue_bound(&qr->units, q, r->units_from, &qr->low, &qr->high);
+		int rc = qr->has_looked ? 0 : look_at_last(r, q);
+		if (rc == 0)
+			rc = queue_bound(&qr->units, q, r->units_from, &qr->low, &qr->high);
 		if (!recovery_has(r, rc, "cannot read a consume queue"))
 			return;
 		/* A unit torn by a crash can lead the search astray: go back to one that is
@@ -143,7 +160,9 @@ static void begin_step(struct recovery *r)
 				break;
 			qr->low--;
 		}
+		r->has_hole |= qr->is_full && qr->low < qr->end;
 		q->max_offset = qr->checked = qr->low;
+		r->n_units += (uint64_t)qr->low;
 		r->queue = NULL;
 	}
 	r->then(r);
@@ -152,6 +171,8 @@ static void begin_step(struct recovery *r)
 void rebuild_begin(struct recovery *r, void (*then)(struct recovery *r))
 {
 	r->then = then;
+	r->n_units = 0;
+	r->has_hole = false;
 	recovery_next(r, begin_step);
 }
 
@@ -317,9 +338,20 @@ static bool index_fits(struct recovery *r, const struct queue *q, const struct m
 	return false;
 }
 
+/* A topic without any of its first queues was deleted, perhaps by Apache's broker. */
+static bool topic_has_queue(const struct log *log, const struct message *m)
+{
+	bool has_queue = log_queue_find(log, m->topic, m->queue_id) != NULL;
+	for (int32_t i = 0; i < 16 && !has_queue; i++)
+		has_queue = log_queue_find(log, m->topic, i) != NULL;
+	return has_queue;
+}
+
 enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, uint32_t len)
 {
 	if (!record_has_unit(m->sys_flag))
+		return REBUILD_DONE;
+	if (r->is_recount && !topic_has_queue(r->log, m))
 		return REBUILD_DONE;
 	struct queue *q = log_queue(r->log, m->topic, m->queue_id);
 	if (!q) {
@@ -402,6 +434,7 @@ static void end_step(struct recovery *r)
 			return;
 		q->min_offset = qr->low;
 		q->visible = q->max_offset;
+		r->n_units += (uint64_t)q->max_offset;
 		if (!r->open.was_clean && r->ops->distrust && q->max_offset > qr->checked)
 			r->ops->distrust(q->stream, (uint64_t)qr->checked * QUEUE_UNIT_BYTES);
 		r->queue = NULL;
@@ -412,6 +445,7 @@ static void end_step(struct recovery *r)
 void rebuild_end(struct recovery *r, void (*then)(struct recovery *r))
 {
 	r->then = then;
+	r->n_units = 0;
 	recovery_next(r, end_step);
 }
 

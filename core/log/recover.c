@@ -35,6 +35,7 @@ static void checkpoint_loaded(struct mosaic_req *req);
 static void look_at_queues(struct recovery *r);
 static void believe_checkpoint(struct recovery *r);
 static void choose_segment(struct recovery *r);
+static void count_units(struct recovery *r);
 static void scan_begin(struct recovery *r);
 static void scan(struct recovery *r);
 static void cut_log(struct recovery *r);
@@ -352,20 +353,10 @@ static void choose_segment(struct recovery *r)
 	r->units_from = r->start == resume ? r->resume_end : r->start;
 	if (!r->is_crash && r->max_phys > r->units_from)
 		r->units_from = r->max_phys;
-	rebuild_begin(r, scan_begin);
+	rebuild_begin(r, count_units);
 }
 
 /* ---- the scan ---- */
-
-static void scan_begin(struct recovery *r)
-{
-	LOG_INFO(r->log->host, "recovery", "clean=%d from=%" PRIu64 " units_from=%" PRIu64,
-		 !r->is_crash, r->start, r->units_from);
-	r->is_whole = r->start == r->info.begin;
-	r->at = r->durable = r->start;
-	r->pause_at = r->at + PAUSE_BYTES;
-	recovery_next(r, scan);
-}
 
 /* The units are not what was believed about them. */
 static void scan_everything(struct recovery *r, const char *why)
@@ -375,6 +366,28 @@ static void scan_everything(struct recovery *r, const char *why)
 	r->start = r->units_from = r->info.begin;
 	r->damaged_bytes = 0;
 	rebuild_begin(r, scan_begin);
+}
+
+/* A queue whose end is gone looks like a shorter one: only their sum tells. */
+static void count_units(struct recovery *r)
+{
+	const struct checkpoint *c = &r->log->priv->checkpoint;
+	r->is_recount = r->has_hole || (c->resume != UINT64_MAX && r->n_units < c->n_units);
+	r->at = r->start;
+	if (r->is_recount)
+		scan_everything(r, "units of older records are missing");
+	else
+		scan_begin(r);
+}
+
+static void scan_begin(struct recovery *r)
+{
+	LOG_INFO(r->log->host, "recovery", "clean=%d from=%" PRIu64 " units_from=%" PRIu64,
+		 !r->is_crash, r->start, r->units_from);
+	r->is_whole = r->start == r->info.begin;
+	r->at = r->durable = r->start;
+	r->pause_at = r->at + PAUSE_BYTES;
+	recovery_next(r, scan);
 }
 
 static bool scan_pauses(struct recovery *r)
@@ -597,6 +610,7 @@ static void finish(struct recovery *r)
 		log->last_store_ms = c->physic_ms;
 	log->last_unit_phys = r->last_unit_phys;
 	log->last_unit_ms = r->last_unit_ms;
+	log->n_units = r->n_units;
 	log->visible = log->unproven = log->end;
 	log->told_end = log->durable = log->gate.durable = r->durable;
 	log->gate.ackable = log->end;

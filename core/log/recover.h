@@ -18,6 +18,8 @@ struct queue_recovery {
 	int64_t checked;    /* from here on the scan looked at the units */
 	int64_t segment_units;
 	int64_t low, high;  /* of a search that goes on */
+	bool has_looked;    /* at the last unit */
+	bool is_full;       /* the last unit is of a record in front of the scan */
 };
 
 /* Bytes at r->at that are no record; salvage.c. */
@@ -61,6 +63,9 @@ struct recovery {
 	struct recovery_hole hole;
 	struct queue_unit damage; /* where the last damage was */
 	uint64_t damaged_bytes; /* that the scan went over */
+	uint64_t n_units;       /* that are right before the scan; in the end: of the log */
+	bool has_hole;          /* units in front of one that is right are not */
+	bool is_recount;        /* units were lost: only topics with a queue get them again */
 	uint64_t units_cut;     /* units without a record, of all queues */
 	uint64_t pause_at;    /* where it lets others run */
 	int64_t last_store_ms;

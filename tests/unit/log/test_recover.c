@@ -212,6 +212,66 @@ static void units_behind_the_log_are_cut_even_after_a_clean_stop(void **state)
 	world_destroy(w);
 }
 
+/* It costs the message that it is of, not the rest of its queue. */
+static void damaged_unit_cuts_no_queue_after_a_clean_stop(void **state)
+{
+	(void)state;
+	struct world *w = world_create();
+	send_some(w, 100);
+	fixture_stop(&w->f, CLEAN);
+	struct image image;
+	image_take(&image, w);
+	for (int64_t i = 0; i < 15; i++) {
+		image_put(&image, w);
+		w->f.disk.pends = i & 1;
+		if (i & 2) /* as Apache's broker leaves it */
+			lose_checkpoint(w);
+		fixture_disk_queue(&w->f, "B", 1)->bytes[i * QUEUE_UNIT_BYTES + 3] ^= 1;
+		assert_int_equal(fixture_open(&w->f), 0);
+		assert_int_equal(fixture_queue(&w->f, "B", 1)->max_offset, 16);
+		assert_int_equal(w->f.log->stats.recovered, 0);
+		fixture_stop(&w->f, CLEAN);
+	}
+	image_free(&image);
+	w->f.disk.pends = false;
+	assert_int_equal(fixture_open(&w->f), 0);
+	world_destroy(w);
+}
+
+/* A queue whose end is gone looks like a shorter one: the checkpoint knows how many there were. */
+static void lost_ends_of_queues_are_noticed(void **state)
+{
+	(void)state;
+	struct world *w = world_create();
+	send_some(w, 100);
+	flush_sync(&w->f.flush);
+	fake_host_advance_ms(&w->f.h, 20000);
+	struct image image;
+	for (int crash = 0; crash < 2; crash++) {
+		fixture_stop(&w->f, crash ? CRASH : CLEAN);
+		image_take(&image, w);
+		for (uint64_t keep = 0; keep < 16; keep++) {
+			image_put(&image, w);
+			w->f.disk.pends = keep & 1;
+			zero(fixture_disk_queue(&w->f, "B", 1),
+			     keep * QUEUE_UNIT_BYTES + 7 * crash);
+			assert_int_equal(fixture_open(&w->f), 0);
+			check(w);
+			assert_int_equal(w->n, 100);
+			fixture_stop(&w->f, crash ? CRASH : CLEAN);
+			assert_int_equal(fixture_open(&w->f), 0); /* once is enough */
+			assert_true(w->f.log->stats.scanned_bytes < 4096 || crash);
+			fixture_stop(&w->f, crash ? CRASH : CLEAN);
+		}
+		image_put(&image, w);
+		image_free(&image);
+		w->f.disk.pends = false;
+		assert_int_equal(fixture_open(&w->f), 0);
+		check(w);
+	}
+	world_destroy(w);
+}
+
 static void queues_without_a_log_are_dropped(void **state)
 {
 	(void)state;
@@ -856,6 +916,8 @@ int main(void)
 		cmocka_unit_test(new_store_opens_empty),
 		cmocka_unit_test(records_without_units_get_them_even_after_a_clean_stop),
 		cmocka_unit_test(units_behind_the_log_are_cut_even_after_a_clean_stop),
+		cmocka_unit_test(damaged_unit_cuts_no_queue_after_a_clean_stop),
+		cmocka_unit_test(lost_ends_of_queues_are_noticed),
 		cmocka_unit_test(queues_without_a_log_are_dropped),
 		cmocka_unit_test(torn_record_is_whole_or_gone),
 		cmocka_unit_test(torn_record_is_whole_or_gone_when_reads_are_cold),
