@@ -2,6 +2,7 @@
  * mosaic run [FILE]: runs what the file says, or NameServer and broker in one process with no file.
  */
 #include "base/err.h"
+#include "bus_error.h"
 #include "command.h"
 #include "defaults.h"
 #include "node/node.h"
@@ -103,6 +104,7 @@ static int run(const char *file, struct plugins *plugins, const uint32_t *level)
 	logger_set_level(&logger, config->log_level);
 	if (level)
 		logger_set_level(&logger, *level);
+	bus_error_tell();
 	struct node_hooks hooks = { .ctx = config, .ready = on_ready };
 	rc = node_run(config, &logger, &hooks, &err);
 	if (rc != 0)

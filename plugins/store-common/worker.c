@@ -53,9 +53,10 @@ int worker_start(struct worker *w, const struct mosaic_host *host, const char *n
 	pthread_attr_t attr;
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	/* Signals are for the threads of the host. */
+	/* Signals are for the threads of the host, but for what this one brings about itself. */
 	sigset_t all, before;
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int rc = pthread_create(&w->thread, &attr, worker_main, w);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

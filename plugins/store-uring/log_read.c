@@ -8,8 +8,8 @@
  *
  * Failure modes: a load that fails concerns those who wait for it, and nobody else. It was of more
  * than they asked for: each asks again for its own, and when that fails too, a thread of the host
- * finds out what it means (lost.h). Around there nothing is loaded that nobody has asked for: a disk
- * may take seconds to find that it cannot read.
+ * finds out what it means (lost.h). Around there nothing is loaded that nobody has asked for: a
+ * disk may take seconds to find that it cannot read.
  */
 #include "log.h"
 #include "lost.h"

@@ -5,8 +5,8 @@
  *   FAULT_SHIM_CALL   msync, fsync, fdatasync, pwritev or posix_fallocate
  *   FAULT_SHIM_ERRNO  what they answer; 0: they say that all is well and do nothing
  *
- * With FAULT_SHIM_CALL=read the file names two offsets, and pages between them of the log's segments
- * cannot be read, through an io_uring neither, and are not in memory.
+ * With FAULT_SHIM_CALL=read the file names two offsets, and pages between them of the log's
+ * segments cannot be read, through an io_uring neither, and are not in memory.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -5,9 +5,11 @@
 #include "robust/load.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define STORE ", \"segment\": 1048576, \"queueSegment\": 60000"
@@ -98,6 +100,38 @@ static void a_segment_that_cannot_be_made_makes_it_read_only(void **state)
 	the_disk_breaks("flush-sync", "posix_fallocate", EIO);
 }
 
+/* A mapped file without bytes behind it is a signal: the last line says which file it was. */
+static void a_segment_that_was_cut_is_named_before_the_end(void **state)
+{
+	struct child c;
+	struct client client;
+	struct load l;
+	char path[128];
+	int status = 0;
+
+	(void)state;
+	child_init(&c);
+	child_config(&c, STORE, "flush-async", "", "");
+	child_start(&c);
+	load_init(&l, "FaultCut", 2000);
+	client_open(&client, c.broker[0]);
+	child_path(&c, "store/commitlog/00000000000000000000", path, sizeof(path));
+	assert_true(load_run(&l, &client, 10, 1));
+	uint64_t until = now_ns() + WAIT_MS * UINT64_C(1000000);
+	do { /* again: pages that were just being prepared make the file longer */
+		assert_int_equal(truncate(path, 0), 0);
+		assert_true(now_ns() < until);
+	} while (l.n_acked < 100 && load_run(&l, &client, 1, 1));
+	assert_true(l.n_acked < 100);
+	assert_int_equal(waitpid(c.pid, &status, 0), c.pid);
+	c.pid = 0;
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+	assert_int_equal(child_log_count(&c, "SIGBUS", "store/commitlog/00000000000000000000"), 1);
+	client_close(&client);
+	load_free(&l);
+	child_fini(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +139,7 @@ int main(void)
 		cmocka_unit_test(a_sync_that_fails_makes_it_read_only_with_flush_async),
 		cmocka_unit_test(a_queue_that_cannot_be_written_makes_it_read_only),
 		cmocka_unit_test(a_segment_that_cannot_be_made_makes_it_read_only),
+		cmocka_unit_test(a_segment_that_was_cut_is_named_before_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
