@@ -7,7 +7,7 @@
  * handler. Files:
  *   send.c      10 310 320         one send as a line; its steps are send_check, send_props,
  *                                  send_wait, send_store, send_batch, send_answer
- *   pull.c      11 361             checks, queue -> units -> spans, answer
+ *   pull.c      11 361             checks, gather.c: queue -> units -> lent bytes, answer
  *   hold.c                         long polls: hold, wake, time out
  *   send_back.c 36                 retry topic, dead-letter topic
  *   schedule.c                     delay levels: SCHEDULE_TOPIC_XXXX -> real topic
