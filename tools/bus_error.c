@@ -68,15 +68,17 @@ static const char *find_path(int fd, uint64_t address, char line[LINE_BYTES])
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
 	static const char before[] = "mosaic run: SIGBUS: ";
-	static const char after[] = " is mapped and could not be read or written: the disk fails, or "
-				    "somebody has cut the file. What was acknowledged is on the "
-				    "disk as far as the flush policy promises\n";
+	static const char after[] =
+		" is mapped and could not be read or written: the disk fails, or somebody has cut "
+		"the file. What was acknowledged is kept as the flush policy promises\n";
 	char line[LINE_BYTES];
 	int saved = errno;
 	(void)number;
 	(void)context;
 	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	const char *path = fd >= 0 ? find_path(fd, (uint64_t)(uintptr_t)info->si_addr, line) : NULL;
+	const char *path = NULL;
+	if (fd >= 0)
+		path = find_path(fd, (uint64_t)(uintptr_t)info->si_addr, line);
 	if (!path)
 		path = "memory without a file";
 	say(before, sizeof(before) - 1);
