@@ -2,10 +2,12 @@
  * Requests that wait before they are stored: for room in the log, or for topics.json to have the
  * topic that was made for them. Bounded by count and bytes, both lists together.
  */
+#include "base/err.h"
 #include "base/mem.h"
 #include "broker/docs.h"
 #include "broker/send_priv.h"
 #include "wire/codes.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 struct parked {
@@ -48,21 +50,21 @@ uint32_t sends_parked(const struct sends *s)
 	return s->n_parked;
 }
 
-static void sends_refuse_all(struct sends *s, struct list *list)
+static void sends_refuse_all(struct sends *s, struct list *list, const char *why)
 {
 	LIST_FOR_SAFE(it, list)
 	{
 		struct parked *p = LIST_ENTRY(it, struct parked, link);
-		send_refuse(&p->kept->req.ticket, RES_SERVICE_NOT_AVAILABLE,
-			    "service not available now: the broker is shutting down");
+		SEND_REFUSE(&p->kept->req.ticket, RES_SERVICE_NOT_AVAILABLE,
+			    "service not available now: %s", why);
 		parked_free(s, p);
 	}
 }
 
 void sends_stop(struct sends *s)
 {
-	sends_refuse_all(s, &s->parked);
-	sends_refuse_all(s, &s->early);
+	sends_refuse_all(s, &s->parked, "the broker is shutting down");
+	sends_refuse_all(s, &s->early, "the broker is shutting down");
 }
 
 /* -- for room -------------------------------------------------------------------------------- */
@@ -99,12 +101,19 @@ void send_park(struct sends *s, const struct request *req)
 
 /* -- for a new topic ------------------------------------------------------------------------- */
 
-/* A save that failed lets them pass, too: docs.c has said so, and tries again. */
+/* A save that failed refuses them: a restart would not know their topic. The next send tries again. */
 static void sends_topics_saved(struct mosaic_req *saved)
 {
 	struct sends *s = saved->data;
 	struct list now;
 	s->waits_for_topics = false;
+	if (saved->status != 0) {
+		char why[128];
+		snprintf(why, sizeof(why), "a new topic cannot be saved: %s",
+			 status_text(saved->status));
+		sends_refuse_all(s, &s->early, why);
+		return;
+	}
 	s->saved_change = s->saving_change;
 	list_init(&now);
 	while (!list_empty(&s->early)) {

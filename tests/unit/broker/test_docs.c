@@ -144,6 +144,27 @@ static void save_that_fails_at_once_is_told_too(void **state)
 	rig_close(&r);
 }
 
+static void sends_to_a_topic_that_cannot_be_saved_are_refused(void **state)
+{
+	struct rig r;
+	struct fake_frame f;
+	(void)state;
+	shelf_open(&r);
+	struct mosaic_conn *c = rig_dial(&r);
+	assert_int_equal(rig_send(&r, c, "Old", 0, "", "x").header.code, RES_SUCCESS);
+	shelf.fail = MOSAIC_E_NOSPACE;
+	for (int i = 0; i < 3; i++) {
+		f = rig_send(&r, c, "New", 0, "", "x");
+		assert_int_equal(f.header.code, RES_SERVICE_NOT_AVAILABLE);
+		assert_true(slice_has_prefix(f.header.remark,
+				"service not available now: a new topic cannot be saved: no space"));
+	}
+	assert_int_equal(rig_send(&r, c, "Old", 0, "", "x").header.code, RES_SUCCESS);
+	shelf.fail = 0;
+	assert_int_equal(rig_send(&r, c, "New", 0, "", "x").header.code, RES_SUCCESS);
+	rig_close(&r);
+}
+
 /* Documents that a former life has left, by enum doc_id; NULL: no such file. */
 static const char *former[DOC_COUNT], *former_backup[DOC_COUNT];
 static const struct mosaic_host *former_host;
@@ -278,6 +299,7 @@ int main(void)
 		cmocka_unit_test(change_during_a_save_makes_one_more),
 		cmocka_unit_test(answer_waits_for_the_save_that_covers_it),
 		cmocka_unit_test(save_that_fails_at_once_is_told_too),
+		cmocka_unit_test(sends_to_a_topic_that_cannot_be_saved_are_refused),
 		cmocka_unit_test(what_was_saved_is_loaded),
 		cmocka_unit_test(first_start_has_no_documents_and_damaged_ones_are_named),
 		cmocka_unit_test(a_damaged_document_has_a_backup),
