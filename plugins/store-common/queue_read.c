@@ -88,10 +88,11 @@ static void cold_done(struct mosaic_req *req)
 	struct queue *q = cold->queue;
 	struct mosaic_store *store = q->base.store;
 	struct mosaic_read *read = cold->read;
+	uint64_t size = store->options.queue_segment_bytes;
 	int32_t status = req->status;
 	if (cold->file)
 		cqueue_file_unref(cold->file);
-	else if (cold->fd >= 0 && !q->is_dropped && !q->cut && cold->start + 1 > q->begin)
+	else if (cold->fd >= 0 && !q->is_dropped && !q->cut && cold->start + size > q->begin)
 		cqueue_file_keep(q, FILE_READ, cold->start, cold->fd);
 	else if (cold->fd >= 0)
 		close(cold->fd);

@@ -295,6 +295,28 @@ static void the_end_of_a_queue_is_found_behind_gaps(void **state)
 	stop(&k);
 }
 
+/* Units that stand for nothing at the start of a file are in front of the queue, not the file: it
+ * stays open, and what was read once is not cold again. */
+static void a_queue_that_begins_inside_a_file_gets_warm(void **state)
+{
+	struct store_kit k;
+	struct mosaic_read read = { 0 };
+	start(&k, state);
+	kit_open_at(&k, 0);
+	struct mosaic_stream *q = kit_queue(&k, "T", 0);
+	assert_int_equal(k.ops->start_at(q, 2000), 0);
+	kit_append(&k, q, 400);
+	assert_int_equal(kit_close(&k), 0);
+	kit_open_at(&k, 0);
+	q = kit_queue(&k, "T", 0);
+	assert_int_equal(kit_info(&k, q).begin, 2000);
+	assert_int_equal(kit_read(&k, q, 2000, 400, &read), 0);
+	k.ops->unpin(q, &read);
+	assert_int_equal(k.ops->read(q, 2000, 400, &read), 0);
+	k.ops->unpin(q, &read);
+	stop(&k);
+}
+
 /* ---- disks that are full or fail ---- */
 
 static void a_full_disk_is_met_before_bytes_are_lent(void **state)
@@ -599,6 +621,7 @@ static const struct CMUnitTest rules[] = {
 	TEST(segments_of_another_size_are_refused),
 	TEST(queue_files_of_another_size_are_refused),
 	TEST(the_end_of_a_queue_is_found_behind_gaps),
+	TEST(a_queue_that_begins_inside_a_file_gets_warm),
 	TEST(a_full_disk_is_met_before_bytes_are_lent),
 	TEST(a_full_tmpfs_ends_in_no_signal),
 	TEST(what_is_written_stands_where_zeros_were_prepared),
