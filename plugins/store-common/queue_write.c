@@ -430,18 +430,12 @@ static void cut_chunks(struct queue *q, uint64_t to)
 int32_t cqueue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req)
 {
 	struct mosaic_store *store = q->base.store;
-	if (store->is_broken)
-		return MOSAIC_E_FATAL;
-	if (to > q->end || to % QUEUE_UNIT != 0)
-		return MOSAIC_E_INVAL;
-	if (q->cut)
-		return MOSAIC_E_AGAIN;
-	struct queue_cut *cut = calloc(1, sizeof(*cut));
-	int32_t rc = cut ? store_accept(store) : MOSAIC_E_NOMEM;
-	if (rc < 0) {
-		free(cut);
+	int32_t rc;
+	bool is_inside = to <= q->end && to % QUEUE_UNIT == 0;
+	struct queue_cut *cut =
+		store_cut_begin(store, is_inside, q->cut != NULL, sizeof(*cut), &rc);
+	if (!cut)
 		return rc;
-	}
 	if (to == q->end) { /* beyond the last unit there is nothing */
 		free(cut);
 		store_done_later(store, req, 0);

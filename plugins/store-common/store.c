@@ -16,7 +16,8 @@
 
 /* ---- requests ---- */
 
-int32_t store_state(const struct mosaic_store *store)
+/* Whether new requests are taken: 0, E_CLOSED. */
+static int32_t store_state(const struct mosaic_store *store)
 {
 	return store->is_open && !store->is_closing ? 0 : MOSAIC_E_CLOSED;
 }
@@ -27,6 +28,24 @@ int32_t store_accept(struct mosaic_store *store)
 	if (rc == 0)
 		store->n_pending++;
 	return rc;
+}
+
+void *store_cut_begin(struct mosaic_store *store, bool is_inside, bool is_cutting, size_t n_bytes,
+		      int32_t *rc)
+{
+	void *cut = NULL;
+	*rc = store->is_broken ? MOSAIC_E_FATAL :
+	      !is_inside       ? MOSAIC_E_INVAL :
+	      is_cutting       ? MOSAIC_E_AGAIN :
+				 0;
+	if (*rc == 0 && (cut = calloc(1, n_bytes)) == NULL)
+		*rc = MOSAIC_E_NOMEM;
+	if (*rc == 0)
+		*rc = store_accept(store);
+	if (*rc == 0)
+		return cut;
+	free(cut);
+	return NULL;
 }
 
 void store_done(struct mosaic_store *store, struct mosaic_req *req, int32_t status)

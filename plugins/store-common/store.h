@@ -131,10 +131,12 @@ struct mosaic_store {
 /* Accepts a request: counted until store_done(). */
 int32_t store_accept(struct mosaic_store *store);
 void store_done(struct mosaic_store *store, struct mosaic_req *req, int32_t status);
+/* The guards of every truncate, whose end must be inside of the stream, one at a time: a struct of
+ * so many bytes, zeroed, and the request is accepted; or NULL, and *rc says why. */
+void *store_cut_begin(struct mosaic_store *store, bool is_inside, bool is_cutting, size_t n_bytes,
+		      int32_t *rc);
 /* Ends an accepted request later, from the loop. */
 void store_done_later(struct mosaic_store *store, struct mosaic_req *req, int32_t status);
-/* Whether new requests are taken: 0, E_CLOSED. */
-int32_t store_state(const struct mosaic_store *store);
 /* STORE-04: broken for good; the host is told once. */
 void store_fail(struct mosaic_store *store, int32_t code, int os_errno, const char *what,
 		const char *object);

@@ -147,18 +147,11 @@ static void cut_segments(struct commit_log *log, struct log_cut *cut)
 int32_t clog_truncate(struct commit_log *log, uint64_t to, struct mosaic_req *req)
 {
 	struct mosaic_store *store = log->base.store;
-	if (store->is_broken)
-		return MOSAIC_E_FATAL;
-	if (to > log->end)
-		return MOSAIC_E_INVAL;
-	if (log->cut)
-		return MOSAIC_E_AGAIN;
-	struct log_cut *cut = calloc(1, sizeof(*cut));
-	int32_t rc = cut ? store_accept(store) : MOSAIC_E_NOMEM;
-	if (rc < 0) {
-		free(cut);
+	int32_t rc;
+	struct log_cut *cut = store_cut_begin(store, to <= log->end, log->cut != NULL,
+					      sizeof(*cut), &rc);
+	if (!cut)
 		return rc;
-	}
 	/* Beyond the end there is nothing but what is being prepared: taking that back could leave
 	 * a later segment without the one before it. */
 	if (to == log->end && log->is_end_known) {
