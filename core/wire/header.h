@@ -33,8 +33,6 @@ enum language {
 /* Ordinals of MQVersion that rules compare with. */
 #define VERSION_V3_4_9 121
 #define VERSION_V4_9_4 401
-#define VERSION_V5_0_0 413
-#define VERSION_V5_3_1 475
 #define VERSION_V5_3_3 479 /* what we announce */
 
 #define HEADER_MAX_FIELDS 96 /* 3 times the most that any client was seen to send */

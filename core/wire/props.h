@@ -26,7 +26,6 @@
 #define PROP_CLUSTER "CLUSTER"
 #define PROP_UNIQ_KEY "UNIQ_KEY"
 #define PROP_POP_CK "POP_CK"
-#define PROP_MAX_RECONSUME_TIMES "MAX_RECONSUME_TIMES"
 
 struct props_iter {
 	const uint8_t *at, *end;

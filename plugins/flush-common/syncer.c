@@ -8,7 +8,8 @@
 static void retry_fired(struct mosaic_timer *timer);
 static void sync_done(struct mosaic_req *req);
 
-void syncer_init(struct syncer *s, const struct mosaic_host *host, void (*synced)(struct syncer *))
+static void syncer_init(struct syncer *s, const struct mosaic_host *host,
+			void (*synced)(struct syncer *))
 {
 	*s = (struct syncer){ .host = host, .synced = synced };
 	s->retry.fire = retry_fired;
@@ -17,7 +18,7 @@ void syncer_init(struct syncer *s, const struct mosaic_host *host, void (*synced
 	s->sync.req.data = s;
 }
 
-void syncer_open(struct syncer *s, const struct mosaic_flush_port *port)
+static void syncer_open(struct syncer *s, const struct mosaic_flush_port *port)
 {
 	s->port = port;
 	s->end = s->durable = port->durable;
@@ -108,7 +109,7 @@ static void sync_done(struct mosaic_req *req)
 		complete_close(s);
 }
 
-void syncer_close(struct syncer *s, struct mosaic_req *req)
+static void syncer_close(struct syncer *s, struct mosaic_req *req)
 {
 	s->closing = req;
 	if (s->is_busy)

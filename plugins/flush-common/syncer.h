@@ -2,10 +2,10 @@
  * The part that every flush policy shares: one sync at a time, the DURABLE watermark, the final
  * failure and the last sync at close. A policy only decides when to call syncer_start().
  *
- *   syncer_open      what was recovered is durable
- *   syncer_appended  the log has grown
- *   syncer_start     ask the store to sync all of it; the answer moves the watermark
- *   syncer_close     sync the rest, then complete
+ *   syncer_flush_open   what was recovered is durable
+ *   syncer_appended     the log has grown
+ *   syncer_start        ask the store to sync all of it; the answer moves the watermark
+ *   syncer_flush_close  sync the rest, then complete
  *
  * Failure modes: the store refuses for the moment (E_AGAIN: asked again after a pause), a sync
  * fails (final: promise BROKEN, host->fail, nothing is asked for any more). Everything is [core].
@@ -29,12 +29,9 @@ struct syncer {
 	struct mosaic_req *closing;
 };
 
-void syncer_init(struct syncer *s, const struct mosaic_host *host, void (*synced)(struct syncer *));
-void syncer_open(struct syncer *s, const struct mosaic_flush_port *port);
 void syncer_appended(struct syncer *s, uint64_t end);
 /* Does nothing when all is durable, a sync is under way or one has failed. */
 void syncer_start(struct syncer *s);
-void syncer_close(struct syncer *s, struct mosaic_req *req);
 
 /* For the table of a policy whose struct mosaic_flush begins with its syncer; size is that of the
  * struct, which is zeroed otherwise. */

@@ -46,7 +46,6 @@ struct ahead {
 	size_t n_behind;
 	uint64_t upto;           /* present below, when it is back; out: less, where it stopped */
 	bool is_stale;           /* not prepared as it would be now: does not count */
-	uint64_t page_bytes;
 	bool writes_zeros;       /* in: [zero_from, upto) is written before it is used */
 	uint64_t zero_from;
 	uint8_t *zero_map;       /* where that is mapped */
@@ -106,11 +105,6 @@ struct commit_log {
 	struct log_cut *cut; /* under way: reserve() waits */
 	struct log_trim *trim;
 };
-
-static inline struct commit_log *clog_of(struct mosaic_stream *stream)
-{
-	return (struct commit_log *)stream;
-}
 
 static inline uint8_t *clog_page_floor(const uint8_t *p)
 {

@@ -176,11 +176,6 @@ struct commit_log {
 	struct log_trim *trim;
 };
 
-static inline struct commit_log *ulog_of(struct mosaic_store *store)
-{
-	return store->log;
-}
-
 /* log_tail.c */
 int32_t ulog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room);
 void ulog_commit(struct commit_log *log, uint32_t len);

@@ -276,8 +276,9 @@ static bool may_batch(const struct mosaic_producer *p, const struct mosaic_messa
 	       m->deliver_ms == 0;
 }
 
-int producer_send(struct mosaic_producer *p, const struct mosaic_message *m,
-		  const struct send_shape *shape, send_ended ended, void *data)
+/* Makes and submits one message. [any] */
+static int producer_send(struct mosaic_producer *p, const struct mosaic_message *m,
+			 const struct send_shape *shape, send_ended ended, void *data)
 {
 	char id[ID_CHARS + 1];
 	struct send *s;

@@ -34,9 +34,6 @@ typedef void (*send_ended)(void *data, const struct mosaic_send_result *result);
  * calls send_start). On failure the send is freed. [any] */
 NODISCARD int producer_submit(struct mosaic_producer *p, struct send *s, send_ended ended,
 			      void *data);
-/* Makes and submits one message; id may be NULL. [any] */
-NODISCARD int producer_send(struct mosaic_producer *p, const struct mosaic_message *m,
-			    const struct send_shape *shape, send_ended ended, void *data);
 /* The same, waited for: the status of the result. [blocks] */
 int producer_submit_wait(struct mosaic_producer *p, struct send *s,
 			 struct mosaic_send_result *result);

@@ -34,7 +34,6 @@ struct trial {
 	const struct mosaic_plugin *store, *flush;
 	struct world w;
 	char dir[64], broker[80], cut[80];
-	bool was_refused; /* it did not open */
 	bool is_silent;   /* it dies before it can leave a mark that its disk has failed */
 };
 

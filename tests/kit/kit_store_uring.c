@@ -24,7 +24,6 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#define SEGMENT (1 << 20)
 #define MIB (UINT64_C(1) << 20)
 
 extern const struct mosaic_plugin mosaic_plugin_store_mmap, mosaic_plugin_store_uring;

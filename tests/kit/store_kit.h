@@ -25,12 +25,6 @@ struct store_kit {
 	bool has_files;
 };
 
-/* A request that notices its end. */
-struct store_wait {
-	struct mosaic_req *req;
-	uint32_t n_done;
-};
-
 /* Whether the plugin can be used on this machine; prints why not. */
 bool kit_is_usable(const struct mosaic_plugin *plugin);
 void kit_init(struct store_kit *k, const struct mosaic_plugin *plugin);

@@ -48,7 +48,6 @@ struct client {
 	uint32_t write_queues[MODEL_BROKERS];
 	uint64_t send_period_ns; /* mean time between two sends; 0: none is sent */
 	uint32_t max_sends, n_sends; /* under way */
-	uint32_t n_failed_in_row;
 	uint64_t last_ok_ns;
 	uint32_t n_not_ok; /* answers that were not SEND_OK, and none */
 	struct mosaic_timer route_timer, send_timer, commit_timer;
