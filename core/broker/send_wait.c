@@ -101,7 +101,7 @@ void send_park(struct sends *s, const struct request *req)
 
 /* -- for a new topic ------------------------------------------------------------------------- */
 
-/* A save that failed refuses them: a restart would not know their topic. The next send tries again. */
+/* A save that failed refuses them: a restart would not know their topic. The next send tries it. */
 static void sends_topics_saved(struct mosaic_req *saved)
 {
 	struct sends *s = saved->data;

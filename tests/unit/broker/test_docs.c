@@ -157,7 +157,7 @@ static void sends_to_a_topic_that_cannot_be_saved_are_refused(void **state)
 		f = rig_send(&r, c, "New", 0, "", "x");
 		assert_int_equal(f.header.code, RES_SERVICE_NOT_AVAILABLE);
 		assert_true(slice_has_prefix(f.header.remark,
-				"service not available now: a new topic cannot be saved: no space"));
+			"service not available now: a new topic cannot be saved: no space"));
 	}
 	assert_int_equal(rig_send(&r, c, "Old", 0, "", "x").header.code, RES_SUCCESS);
 	shelf.fail = 0;
