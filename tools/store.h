@@ -34,6 +34,7 @@ struct store_checks {
 	bool log, queues, index, small; /* something is wrong with it */
 	uint64_t end;                   /* of the last record */
 	uint64_t n_records;
+	uint32_t n_missing_segments; /* which no repair brings back */
 };
 
 void store_inspect(struct store_dir *d, struct report *r);

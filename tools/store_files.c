@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define PATH_BYTES 512
+#define OFFSET_DIGITS 20
+#define TIME_DIGITS 17
 #define SMALL_MAX (256 << 20)
 /* Shapes of a file of the index are tried up to this size. */
 #define SEARCH_MAX (4u << 20)
@@ -42,7 +44,30 @@ static uint64_t common_size(const struct store_list *list)
 	return best;
 }
 
-static void list_folder(struct store_dir *d, const char *folder, struct store_list *list)
+/* The size of segments: how far apart they begin, when one has that size. */
+static uint64_t segment_size(const struct store_list *log)
+{
+	uint64_t best = log->file_bytes;
+	uint32_t most = 0;
+	for (uint32_t i = 0; i + 1 < log->n && i < 16; i++) {
+		uint64_t size = log->files[i + 1].start - log->files[i].start;
+		uint32_t n = 0;
+		bool is_there = log->files[log->n - 1].size == size;
+		for (uint32_t k = 0; k + 1 < log->n; k++) {
+			n += log->files[k + 1].start - log->files[k].start == size;
+			is_there |= log->files[k].size == size;
+		}
+		if (is_there && n > most) {
+			most = n;
+			best = size;
+		}
+	}
+	return best;
+}
+
+/* Files whose name is a number of so many digits; others are none of a store. */
+static void list_folder(struct store_dir *d, const char *folder, size_t digits,
+			struct store_list *list)
 {
 	int fd = openat(d->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -55,7 +80,7 @@ static void list_folder(struct store_dir *d, const char *folder, struct store_li
 		char path[PATH_BYTES * 2], *rest;
 		struct stat st;
 		uint64_t start = strtoull(e->d_name, &rest, 10);
-		if (*rest || rest == e->d_name || fstatat(fd, e->d_name, &st, 0) != 0 ||
+		if (*rest || rest != e->d_name + digits || fstatat(fd, e->d_name, &st, 0) != 0 ||
 		    !S_ISREG(st.st_mode) || start > INT64_MAX)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
@@ -227,7 +252,7 @@ static void find_queues_of(struct store_dir *d, int folder_fd, const char *topic
 		snprintf(path, sizeof(path), "consumequeue/%s/%s", topic, e->d_name);
 		if (!q || q->list.n > 0)
 			continue;
-		list_folder(d, path, &q->list);
+		list_folder(d, path, OFFSET_DIGITS, &q->list);
 		if (q->list.file_bytes > d->queue_file_bytes)
 			d->queue_file_bytes = q->list.file_bytes;
 		queue_bounds(d, q);
@@ -373,10 +398,12 @@ int store_dir_open(struct store_dir *d, const char *path, bool is_writable,
 			       strerror(errno));
 	if (take_lock(d, err) != 0)
 		return -1;
-	list_folder(d, "commitlog", &d->log);
+	list_folder(d, "commitlog", OFFSET_DIGITS, &d->log);
+	d->log.file_bytes = segment_size(&d->log);
 	find_queues(d);
-	list_folder(d, "index", &d->index);
+	list_folder(d, "index", TIME_DIGITS, &d->index);
 	find_shape(d);
+	d->has_batch_queues = faccessat(d->fd, "batchconsumequeue", F_OK, 0) == 0;
 	d->is_crashed = faccessat(d->fd, "abort", F_OK, 0) == 0;
 	struct buf content = BUF_INIT;
 	if (store_read_small(d, "checkpoint", &content)) {
@@ -413,10 +440,4 @@ void store_dir_close(struct store_dir *d)
 uint64_t store_log_begin(const struct store_dir *d)
 {
 	return d->log.n > 0 ? d->log.files[0].start : 0;
-}
-
-uint64_t store_log_limit(const struct store_dir *d)
-{
-	return d->log.n > 0 ? d->log.files[d->log.n - 1].start + d->log.files[d->log.n - 1].size
-			    : 0;
 }

@@ -32,7 +32,8 @@ struct store_queue {
 	/* verify's and repair's */
 	int64_t next;      /* behind the highest index that a record has */
 	uint64_t n_missing, n_wrong;
-	uint64_t first_bad; /* commit log offset of the first of them */
+	uint64_t first_bad;   /* index of the first of them */
+	int64_t first_bad_ms; /* store time of its record */
 	struct queue_unit *units;
 	uint64_t n_units, cap_units;
 	int64_t first_unit;
@@ -43,6 +44,7 @@ struct store_dir {
 	const char *path;
 	int fd, lock_fd;
 	bool is_writable;
+	bool has_batch_queues; /* there is a folder "batchconsumequeue" */
 	bool is_crashed; /* the file "abort" is there */
 	struct store_list log, index;
 	struct store_queue **queues;
@@ -70,9 +72,8 @@ bool store_unit_at(struct store_dir *d, struct store_queue *q, int64_t index,
 		   struct queue_unit *unit);
 /* A small file; false: it is not there. The caller frees. */
 bool store_read_small(const struct store_dir *d, const char *path, struct buf *out);
-/* Begin of the first segment and end of the last. */
+/* Begin of the first segment. */
 uint64_t store_log_begin(const struct store_dir *d);
-uint64_t store_log_limit(const struct store_dir *d);
 
 /*
  * Everything in the commit log, in order. RECORD: m and len. DAMAGE: bytes [at, at + len) in front

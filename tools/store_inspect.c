@@ -84,8 +84,8 @@ static int64_t min_offset(struct store_dir *d, struct store_queue *q)
 	while (low < high) {
 		int64_t middle = low + (high - low) / 2;
 		struct queue_unit unit;
-		if (store_unit_at(d, q, middle, &unit) && unit.size != QUEUE_FILLER_SIZE &&
-		    unit.phys_offset >= store_log_begin(d))
+		if (store_unit_at(d, q, middle, &unit) && unit.phys_offset +
+		    (unit.size == QUEUE_FILLER_SIZE) >= store_log_begin(d))
 			high = middle;
 		else
 			low = middle + 1;

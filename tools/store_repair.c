@@ -62,7 +62,7 @@ static void repair_sizes(struct repair *p)
 	struct store_dir *d = p->dir;
 	for (uint32_t i = 0; i < d->log.n; i++) {
 		struct store_file *file = &d->log.files[i];
-		if (file->size == d->log.file_bytes)
+		if (file->size == d->log.file_bytes || (file->size == 0 && i + 1 == d->log.n))
 			continue;
 		int fd = openat(d->fd, file->path, O_RDWR | O_CLOEXEC);
 		bool is_done = fd >= 0 && ftruncate(fd, (off_t)d->log.file_bytes) == 0 &&
@@ -222,6 +222,23 @@ static void collect(void *ctx, const struct walk_item *item)
 		q->n_units = slot + 1;
 }
 
+/* What stands for nothing keeps the order in which units grow: brokers search in them for the first
+ * whose record is there. Apache's broker goes on, behind one that it cannot read, with the segment
+ * after it: the last byte in front of the segment of the next unit makes that the right one. */
+static void place_fillers(struct repair *p, struct store_queue *q)
+{
+	uint64_t next = p->end, size = p->dir->log.file_bytes;
+	for (uint64_t i = q->n_units; i > 0; i--) {
+		struct queue_unit *unit = &q->units[i - 1];
+		if (unit->size != QUEUE_FILLER_SIZE) {
+			next = unit->phys_offset;
+			continue;
+		}
+		uint64_t start = size > 0 ? next - next % size : 0;
+		unit->phys_offset = start > store_log_begin(p->dir) ? start - 1 : next;
+	}
+}
+
 /* One file of a queue: units [first, first + n) of it are known, what is before them in the file
  * stands for nothing. */
 static bool write_queue_file(struct store_dir *d, const char *folder, const struct store_queue *q,
@@ -280,6 +297,7 @@ static void rewrite_queue(struct repair *p, struct store_queue *q)
 	struct store_dir *d = p->dir;
 	char folder[512];
 	keep_offsets(p, q);
+	place_fillers(p, q);
 	bool is_done = make_folders(d, q, folder, sizeof(folder));
 	for (uint32_t i = 0; i < q->list.n; i++) {
 		struct store_file *file = &q->list.files[i];
@@ -351,5 +369,7 @@ bool store_repair(struct store_dir *d, struct report *r)
 		forget_mark(&p);
 	}
 	buf_free(&quiet.text);
+	if (before.n_missing_segments > 0)
+		store_verify(d, r, &checks); /* what is beyond repair */
 	return !p.is_failed;
 }

@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "log/delay.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define LMQ_PREFIX "%LMQ%"
 
@@ -17,6 +19,7 @@ struct verify {
 	struct store_checks *checks;
 	struct index_check index;
 	json_t *topics; /* topicConfigTable, NULL: not readable */
+	int64_t newest_ms; /* store time of the last whole record so far */
 };
 
 /* ---- segments ---- */
@@ -26,7 +29,15 @@ static void verify_segments(struct store_dir *d, struct report *r, struct store_
 	for (uint32_t i = 0; i < d->log.n; i++) {
 		const struct store_file *file = &d->log.files[i];
 		const struct store_file *before = i > 0 ? &d->log.files[i - 1] : NULL;
-		if (file->size != d->log.file_bytes) {
+		if (file->size == 0 && before && i + 1 == d->log.n) {
+			report_add(r, &(struct finding){
+				.is_note = true,
+				.file = file->path,
+				.at = -1,
+				.what = "the last segment is empty",
+				.cost = "Nothing: it had only been made",
+				.action = "The next start removes it" });
+		} else if (file->size != d->log.file_bytes) {
 			checks->log = true;
 			report_add(r, &(struct finding){
 				.file = file->path,
@@ -40,6 +51,7 @@ static void verify_segments(struct store_dir *d, struct report *r, struct store_
 		}
 		if (before && file->start != before->start + d->log.file_bytes) {
 			checks->log = true;
+			checks->n_missing_segments++;
 			report_add(r, &(struct finding){
 				.file = file->path,
 				.at = -1,
@@ -62,6 +74,15 @@ static const char *log_path(struct store_dir *d, uint64_t at, uint64_t *in_file)
 	return "commitlog";
 }
 
+/* What a crash leaves: the write of the last record had only begun. Damage it is where the checkpoint
+ * knows of newer records that were durable. */
+static bool is_torn_by_crash(const struct verify *v)
+{
+	const struct store_dir *d = v->dir;
+	int64_t durable_ms = d->checkpoint_bytes >= 8 ? (int64_t)get_be64(d->checkpoint) : 0;
+	return d->is_crashed && v->newest_ms >= durable_ms;
+}
+
 static void verify_damage(struct verify *v, const struct walk_item *item)
 {
 	uint64_t in_file = 0;
@@ -82,6 +103,7 @@ static void verify_damage(struct verify *v, const struct walk_item *item)
 		snprintf(cost, sizeof(cost), "The message that was here, or the few that were; "
 			 "Apache's broker cuts off everything behind it when it recovers over it");
 	report_add(r, &(struct finding){
+		.is_note = is_tail && is_torn_by_crash(v),
 		.file = path,
 		.at = (int64_t)in_file,
 		.what = report_text(r, "%" PRIu64 " bytes are no whole record: %s", item->len,
@@ -160,10 +182,20 @@ static bool topic_is_there(const struct verify *v, struct mosaic_slice topic)
 	return json_object_get(v->topics, name) != NULL;
 }
 
+/* A topic of batch queues (queue.type=BatchCQ) has units of another shape, in batchconsumequeue/. */
+static bool has_batch_queues(const struct verify *v, struct mosaic_slice topic)
+{
+	char path[300];
+	if (!v->dir->has_batch_queues || topic.len > 255)
+		return false;
+	snprintf(path, sizeof(path), "batchconsumequeue/%.*s", SLICE_ARG(topic));
+	return faccessat(v->dir->fd, path, F_OK, 0) == 0;
+}
+
 static void verify_unit(struct verify *v, const struct message *m, uint64_t len)
 {
 	struct queue_unit should, unit;
-	if (!store_unit_of(m, len, &should))
+	if (!store_unit_of(m, len, &should) || has_batch_queues(v, m->topic))
 		return;
 	struct store_queue *q = store_queue_find(v->dir, m->topic, m->queue_id);
 	if (!q && topic_is_there(v, m->topic))
@@ -180,8 +212,10 @@ static void verify_unit(struct verify *v, const struct message *m, uint64_t len)
 	if (is_there && unit.phys_offset > should.phys_offset &&
 	    store_unit_has_record(v->dir, q, m->queue_offset, &unit))
 		return;
-	if (q->n_missing + q->n_wrong == 0)
+	if (q->n_missing + q->n_wrong == 0) {
 		q->first_bad = (uint64_t)m->queue_offset;
+		q->first_bad_ms = m->store_ms;
+	}
 	*(is_there ? &q->n_wrong : &q->n_missing) += 1;
 }
 
@@ -193,11 +227,18 @@ static void see(void *ctx, const struct walk_item *item)
 		return;
 	}
 	v->checks->n_records++;
+	v->newest_ms = item->m.store_ms;
 	verify_unit(v, &item->m, item->len);
 	index_check_record(&v->index, &item->m);
 }
 
 /* ---- units against records ---- */
+
+/* logicsMsgTimestamp: units of older records are on the disk. */
+static int64_t units_durable_ms(const struct store_dir *d)
+{
+	return d->checkpoint_bytes >= 16 ? (int64_t)get_be64(d->checkpoint + 8) : 0;
+}
 
 static void verify_queue(struct verify *v, struct store_queue *q)
 {
@@ -226,21 +267,25 @@ static void verify_queue(struct verify *v, struct store_queue *q)
 				"theirs",
 			.action = "repair makes the queue again from the log" });
 	uint64_t n_bad = q->n_missing + q->n_wrong;
-	bool is_tail = q->n_wrong == 0 && (int64_t)q->first_bad >= q->end;
+	/* Units that the checkpoint takes for durable are not what a crash explains. */
+	bool is_tail = q->n_wrong == 0 && (int64_t)q->first_bad >= q->end &&
+		       q->first_bad_ms >= units_durable_ms(v->dir);
+	bool has_none = v->dir->queue_file_bytes == 0;
+	bool is_note = has_none || (v->dir->is_crashed && is_tail);
 	if (n_bad > 0)
 		report_add(r, &(struct finding){
-			.is_note = v->dir->is_crashed && is_tail,
+			.is_note = is_note,
 			.file = path,
 			.at = (int64_t)q->first_bad * QUEUE_UNIT_BYTES,
 			.what = report_text(r, "%" PRIu64 " records of the log, the first of offset"
 					    " %" PRIu64 ", have no unit or a wrong one",
 					    n_bad, q->first_bad),
 			.cost = "Their messages are stored and not delivered",
-			.action = v->dir->is_crashed && is_tail
-					  ? "The next start makes them, as after any crash"
-					  : "repair makes the queue again from the log" });
+			.action = has_none ? "There are no queues at all: the next start makes them"
+				  : is_note ? "The next start makes them, as after any crash"
+					    : "repair makes the queue again from the log" });
 	q->n_wrong += n_lost;
-	v->checks->queues |= q->n_wrong + q->n_missing > 0;
+	v->checks->queues |= !has_none && q->n_wrong + q->n_missing > 0;
 	for (uint32_t i = 0; i < q->list.n; i++) {
 		const struct store_file *file = &q->list.files[i];
 		if (file->size == v->dir->queue_file_bytes ||

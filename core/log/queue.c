@@ -160,12 +160,14 @@ int queue_unit_at(struct cursor *c, struct queue *q, int64_t index, struct queue
 	return 0;
 }
 
-/* A hole, which a crash can leave, is at the end: nothing behind it counts. */
+/* A hole, which a crash can leave, is at the end: nothing behind it counts. One that stands for
+ * nothing lies between its neighbours, or at the last byte in front of their segment (mosaic store
+ * repair). */
 static bool unit_is_below(const struct queue_unit *unit, uint64_t phys_offset)
 {
 	if (unit->size == 0 || unit->size > QUEUE_FILLER_SIZE)
 		return false;
-	return unit->size == QUEUE_FILLER_SIZE || unit->phys_offset < phys_offset;
+	return unit->phys_offset + (unit->size == QUEUE_FILLER_SIZE) < phys_offset;
 }
 
 /* Whether the unit at `index` is below, and the one before it too when it lies in the same file. */
@@ -223,6 +225,8 @@ static int search_is_older(struct queue_search *s, int64_t index, bool *is_older
 		return rc;
 	const uint8_t *record;
 	uint32_t len;
+	if (unit.size == QUEUE_FILLER_SIZE)
+		return unit_is_below(&unit, q->log->begin) ? 0 : MOSAIC_E_LOST;
 	if (log_readable(q->log, unit.phys_offset, RECORD_PEEK_BYTES) < RECORD_PEEK_BYTES)
 		return MOSAIC_E_LOST;
 	rc = cursor_get(&s->records, q->log->commit_log, unit.phys_offset, RECORD_PEEK_BYTES,
@@ -233,7 +237,7 @@ static int search_is_older(struct queue_search *s, int64_t index, bool *is_older
 		q->log->unproven = q->log->end;
 	if (rc == MOSAIC_E_LOST)
 		log_lost(q->log, &s->records.read);
-	if (rc == 0 && len >= RECORD_PEEK_BYTES && unit.size != QUEUE_FILLER_SIZE) {
+	if (rc == 0 && len >= RECORD_PEEK_BYTES) {
 		int64_t store_ms = record_peek_store_ms(record);
 		*is_older = store_ms < s->timestamp_ms || (s->upper && store_ms == s->timestamp_ms);
 	}

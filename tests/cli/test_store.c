@@ -215,6 +215,26 @@ static void a_torn_end_is_cut_off(void **state)
 	world_fini(&w);
 }
 
+static void a_torn_end_after_a_crash_is_no_error(void **state)
+{
+	struct world w;
+	char path[SCRATCH_MAX + 8];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	poke(&w, "commitlog/00000000000000032768", 33688 - 32768,
+	     "\0\0\1\15\xda\xa3\x20\xa7half", 12);
+	snprintf(path, sizeof(path), "%s/abort", w.dir);
+	int fd = open(path, O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	expect(&w, "verify", 0, "note:  commitlog/00000000000000032768 at 920");
+	/* What was durable, as the checkpoint says, is not torn by a crash. */
+	poke(&w, "checkpoint", 0, "\x7f\xff\xff\xff\xff\xff\xff\xff", 8);
+	expect(&w, "verify", 1, "ERROR: commitlog/00000000000000032768 at 920");
+	world_fini(&w);
+}
+
 static void queues_are_made_again_as_they_were(void **state)
 {
 	struct world w;
@@ -274,6 +294,114 @@ static void documents_come_back_from_their_backups(void **state)
 	world_fini(&w);
 }
 
+/* Brokers search in the units for the first whose record is there. */
+static void what_was_taken_out_leaves_the_units_in_order(void **state)
+{
+	struct world w;
+	uint8_t at[8], byte, unit[20];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	peek(&w, st1_queues[3], 9 * 20, at, sizeof(at));
+	assert_true(at[6] >= 0x40 && at[6] < 0x80); /* in the second segment */
+	off_t body = (at[6] << 8 | at[7]) - 16384 + 88;
+	peek(&w, "commitlog/00000000000000016384", body, &byte, 1);
+	byte ^= 1;
+	poke(&w, "commitlog/00000000000000016384", body, &byte, 1);
+	expect(&w, "repair", 0, "Repaired");
+	peek(&w, st1_queues[3], 9 * 20, unit, sizeof(unit));
+	/* Apache's broker goes on with the segment behind a unit that it cannot read. */
+	assert_memory_equal(unit, "\0\0\0\0\0\0\x3f\xff\x7f\xff\xff\xff", 12);
+	expect(&w, "inspect", 0, "StA 0: offsets 0 to 18");
+	expect(&w, "verify", 0, "all is well");
+	world_fini(&w);
+}
+
+static void make_file(const struct world *w, const char *name, off_t size)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+}
+
+static off_t size_of(const struct world *w, const char *name)
+{
+	char path[256];
+	struct stat st;
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* Of two, the one that was cut does not say how large segments are. */
+static void a_cut_segment_does_not_cut_the_other(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	scratch_remove_below(w.dir, "commitlog/00000000000000032768");
+	make_file(&w, "commitlog/00000000000000000000", 4096);
+	expect(&w, "verify", 1, "00000000000000000000: the segment has 4096 bytes");
+	expect(&w, "repair", 0, "the segment has its size again");
+	assert_int_equal(size_of(&w, "commitlog/00000000000000000000"), 16384);
+	same_as_vector(&w, "commitlog/00000000000000016384", "commitlog/00000000000000016384");
+	world_fini(&w);
+}
+
+static void files_of_others_are_left_alone(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	make_file(&w, "commitlog/123", 5);
+	make_file(&w, "consumequeue/StA/0/40", 2000);
+	make_file(&w, "index/7", 9);
+	expect(&w, "verify", 0, "all is well");
+	expect(&w, "repair", 0, "Nothing to repair");
+	assert_int_equal(size_of(&w, "commitlog/123"), 5);
+	make_file(&w, "commitlog/00000000000000049152", 0);
+	expect(&w, "verify", 0, "the last segment is empty");
+	world_fini(&w);
+}
+
+static void a_missing_segment_is_beyond_repair(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	scratch_remove_below(w.dir, "commitlog/00000000000000016384");
+	expect(&w, "verify", 1, "the segment before it is missing");
+	expect(&w, "repair", 1, "Bring the file back");
+	world_fini(&w);
+}
+
+/* Their units lie elsewhere; and without any queue the next start makes all of them. */
+static void queues_that_are_not_there_are_not_missed(void **state)
+{
+	struct world w;
+	char path[256];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	scratch_remove_below(w.dir, "consumequeue/StA");
+	expect(&w, "verify", 1, "consumequeue/StA/0");
+	snprintf(path, sizeof(path), "%s/batchconsumequeue", w.dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	snprintf(path, sizeof(path), "%s/batchconsumequeue/StA", w.dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	expect(&w, "verify", 0, "all is well");
+	assert_int_equal(rmdir(path), 0);
+	scratch_remove_below(w.dir, "consumequeue");
+	expect(&w, "verify", 0, "There are no queues at all");
+	expect(&w, "repair", 0, "Nothing to repair");
+	world_fini(&w);
+}
+
 static void a_directory_in_use_is_refused(void **state)
 {
 	struct world w;
@@ -316,9 +444,15 @@ int main(void)
 		cmocka_unit_test(a_flipped_bit_costs_the_message_that_it_hits),
 		cmocka_unit_test(a_damaged_frame_costs_what_it_covered),
 		cmocka_unit_test(a_torn_end_is_cut_off),
+		cmocka_unit_test(a_torn_end_after_a_crash_is_no_error),
 		cmocka_unit_test(queues_are_made_again_as_they_were),
 		cmocka_unit_test(the_index_is_made_again_as_it_was),
 		cmocka_unit_test(documents_come_back_from_their_backups),
+		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
+		cmocka_unit_test(a_cut_segment_does_not_cut_the_other),
+		cmocka_unit_test(files_of_others_are_left_alone),
+		cmocka_unit_test(a_missing_segment_is_beyond_repair),
+		cmocka_unit_test(queues_that_are_not_there_are_not_missed),
 		cmocka_unit_test(a_directory_in_use_is_refused),
 		cmocka_unit_test(other_directories_are_refused),
 	};
