@@ -558,44 +558,32 @@ static void close_ends_everything_and_refuses_more(void **state)
 	kit_fini(&k);
 }
 
-#define TEST(test) { #test, test, NULL, NULL, NULL }
-#define N_TESTS (sizeof(rules) / sizeof(rules[0]))
-
 static const struct CMUnitTest rules[] = {
-	TEST(store_01_committed_is_readable_at_once),
-	TEST(store_01_queues_are_read_from_memory_and_files_alike),
-	TEST(store_02_synced_survives_power_loss),
-	TEST(store_03_syncs_complete_in_order_of_upto),
-	TEST(store_06_a_reservation_never_spans_segments),
-	TEST(a_second_reserve_replaces_the_first),
-	TEST(store_07_truncated_bytes_never_come_back),
-	TEST(truncate_while_a_write_is_under_way),
-	TEST(store_08_pinned_bytes_outlive_trim_drop_and_close),
-	TEST(space_tells_of_the_disk_and_the_oldest_segment),
-	TEST(trim_keeps_the_segment_of_the_end),
-	TEST(store_09_a_document_is_replaced_as_a_whole),
-	TEST(an_index_is_written_anywhere_and_found_again),
-	TEST(what_was_closed_is_found_again),
-	TEST(a_queue_can_start_in_the_middle),
-	TEST(the_log_can_start_in_the_middle),
-	TEST(a_dropped_name_is_free_at_once),
-	TEST(close_ends_everything_and_refuses_more),
+	KIT_RULE(store_01_committed_is_readable_at_once),
+	KIT_RULE(store_01_queues_are_read_from_memory_and_files_alike),
+	KIT_RULE(store_02_synced_survives_power_loss),
+	KIT_RULE(store_03_syncs_complete_in_order_of_upto),
+	KIT_RULE(store_06_a_reservation_never_spans_segments),
+	KIT_RULE(a_second_reserve_replaces_the_first),
+	KIT_RULE(store_07_truncated_bytes_never_come_back),
+	KIT_RULE(truncate_while_a_write_is_under_way),
+	KIT_RULE(store_08_pinned_bytes_outlive_trim_drop_and_close),
+	KIT_RULE(space_tells_of_the_disk_and_the_oldest_segment),
+	KIT_RULE(trim_keeps_the_segment_of_the_end),
+	KIT_RULE(store_09_a_document_is_replaced_as_a_whole),
+	KIT_RULE(an_index_is_written_anywhere_and_found_again),
+	KIT_RULE(what_was_closed_is_found_again),
+	KIT_RULE(a_queue_can_start_in_the_middle),
+	KIT_RULE(the_log_can_start_in_the_middle),
+	KIT_RULE(a_dropped_name_is_free_at_once),
+	KIT_RULE(close_ends_everything_and_refuses_more),
 };
 
-static int run_rules(const struct mosaic_plugin *plugin)
-{
-	struct CMUnitTest tests[N_TESTS];
-	if (!kit_is_usable(plugin))
-		return 0;
-	for (size_t i = 0; i < N_TESTS; i++) {
-		tests[i] = rules[i];
-		tests[i].initial_state = (void *)(uintptr_t)plugin;
-	}
-	return _cmocka_run_group_tests(plugin->name, tests, N_TESTS, NULL, NULL);
-}
+#define N_RULES (sizeof(rules) / sizeof(rules[0]))
 
 int main(void)
 {
-	return run_rules(&mosaic_plugin_store_mmap) + run_rules(&mosaic_plugin_store_uring) +
-	       run_rules(&mosaic_plugin_store_memory);
+	return kit_run(&mosaic_plugin_store_mmap, rules, N_RULES) +
+	       kit_run(&mosaic_plugin_store_uring, rules, N_RULES) +
+	       kit_run(&mosaic_plugin_store_memory, rules, N_RULES);
 }

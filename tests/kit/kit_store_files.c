@@ -607,49 +607,37 @@ static void a_close_without_recovery_stays_a_crash(void **state)
 	stop(&k);
 }
 
-#define TEST(test) { #test, test, NULL, NULL, NULL }
-#define N_TESTS (sizeof(rules) / sizeof(rules[0]))
-
 static const struct CMUnitTest rules[] = {
-	TEST(files_are_laid_out_as_rocketmq_does),
-	TEST(default_segments_open_and_close_quickly),
-	TEST(many_queues_need_few_descriptors),
-	TEST(a_path_that_is_no_directory_is_refused),
-	TEST(a_directory_without_rights_is_refused),
-	TEST(a_lock_of_another_process_is_respected),
-	TEST(two_stores_of_one_process_do_not_share_a_directory),
-	TEST(segments_of_another_size_are_refused),
-	TEST(queue_files_of_another_size_are_refused),
-	TEST(the_end_of_a_queue_is_found_behind_gaps),
-	TEST(a_queue_that_begins_inside_a_file_gets_warm),
-	TEST(a_full_disk_is_met_before_bytes_are_lent),
-	TEST(a_full_tmpfs_ends_in_no_signal),
-	TEST(what_is_written_stands_where_zeros_were_prepared),
-	TEST(a_writer_overtakes_what_is_prepared),
-	TEST(store_04_after_a_failed_sync_nothing_is_durable),
-	TEST(store_04_every_waiting_sync_fails),
-	TEST(store_04_a_failed_write_of_a_queue_is_final),
-	TEST(store_04_a_cut_of_a_queue_that_may_come_back_is_final),
-	TEST(a_stop_whose_folders_cannot_be_synced_is_not_clean),
-	TEST(a_queue_waits_for_room_on_a_full_disk),
-	TEST(a_queue_is_dropped_while_it_is_written),
-	TEST(store_09_a_failed_save_keeps_the_old_document),
-	TEST(a_close_without_recovery_stays_a_crash),
+	KIT_RULE(files_are_laid_out_as_rocketmq_does),
+	KIT_RULE(default_segments_open_and_close_quickly),
+	KIT_RULE(many_queues_need_few_descriptors),
+	KIT_RULE(a_path_that_is_no_directory_is_refused),
+	KIT_RULE(a_directory_without_rights_is_refused),
+	KIT_RULE(a_lock_of_another_process_is_respected),
+	KIT_RULE(two_stores_of_one_process_do_not_share_a_directory),
+	KIT_RULE(segments_of_another_size_are_refused),
+	KIT_RULE(queue_files_of_another_size_are_refused),
+	KIT_RULE(the_end_of_a_queue_is_found_behind_gaps),
+	KIT_RULE(a_queue_that_begins_inside_a_file_gets_warm),
+	KIT_RULE(a_full_disk_is_met_before_bytes_are_lent),
+	KIT_RULE(a_full_tmpfs_ends_in_no_signal),
+	KIT_RULE(what_is_written_stands_where_zeros_were_prepared),
+	KIT_RULE(a_writer_overtakes_what_is_prepared),
+	KIT_RULE(store_04_after_a_failed_sync_nothing_is_durable),
+	KIT_RULE(store_04_every_waiting_sync_fails),
+	KIT_RULE(store_04_a_failed_write_of_a_queue_is_final),
+	KIT_RULE(store_04_a_cut_of_a_queue_that_may_come_back_is_final),
+	KIT_RULE(a_stop_whose_folders_cannot_be_synced_is_not_clean),
+	KIT_RULE(a_queue_waits_for_room_on_a_full_disk),
+	KIT_RULE(a_queue_is_dropped_while_it_is_written),
+	KIT_RULE(store_09_a_failed_save_keeps_the_old_document),
+	KIT_RULE(a_close_without_recovery_stays_a_crash),
 };
 
-static int run_rules(const struct mosaic_plugin *plugin)
-{
-	struct CMUnitTest tests[N_TESTS];
-	if (!kit_is_usable(plugin))
-		return 0;
-	for (size_t i = 0; i < N_TESTS; i++) {
-		tests[i] = rules[i];
-		tests[i].initial_state = (void *)(uintptr_t)plugin;
-	}
-	return _cmocka_run_group_tests(plugin->name, tests, N_TESTS, NULL, NULL);
-}
+#define N_RULES (sizeof(rules) / sizeof(rules[0]))
 
 int main(void)
 {
-	return run_rules(&mosaic_plugin_store_mmap) + run_rules(&mosaic_plugin_store_uring);
+	return kit_run(&mosaic_plugin_store_mmap, rules, N_RULES) +
+	       kit_run(&mosaic_plugin_store_uring, rules, N_RULES);
 }

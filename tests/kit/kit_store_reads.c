@@ -297,32 +297,21 @@ static void a_reader_at_the_end_seldom_asks_the_kernel(void **state)
 	stop(&k);
 }
 
-#define TEST(name) { #name, name, NULL, NULL, NULL }
 static const struct CMUnitTest rules[] = {
-	TEST(what_cannot_be_read_is_lost_and_its_neighbours_are_not),
-	TEST(a_disk_that_reads_nothing_has_lost_nothing),
-	TEST(a_device_that_is_gone_has_lost_nothing),
-	TEST(a_failure_that_passes_is_not_noticed),
-	TEST(a_file_that_was_cut_costs_what_it_lacks),
-	TEST(cold_reads_leave_the_core_thread_alone),
-	TEST(the_last_bytes_may_be_cold_too),
-	TEST(a_reader_at_the_end_seldom_asks_the_kernel),
+	KIT_RULE(what_cannot_be_read_is_lost_and_its_neighbours_are_not),
+	KIT_RULE(a_disk_that_reads_nothing_has_lost_nothing),
+	KIT_RULE(a_device_that_is_gone_has_lost_nothing),
+	KIT_RULE(a_failure_that_passes_is_not_noticed),
+	KIT_RULE(a_file_that_was_cut_costs_what_it_lacks),
+	KIT_RULE(cold_reads_leave_the_core_thread_alone),
+	KIT_RULE(the_last_bytes_may_be_cold_too),
+	KIT_RULE(a_reader_at_the_end_seldom_asks_the_kernel),
 };
-#define N_TESTS (sizeof(rules) / sizeof(rules[0]))
 
-static int run_rules(const struct mosaic_plugin *plugin)
-{
-	struct CMUnitTest tests[N_TESTS];
-	if (!kit_is_usable(plugin))
-		return 0;
-	for (size_t i = 0; i < N_TESTS; i++) {
-		tests[i] = rules[i];
-		tests[i].initial_state = (void *)(uintptr_t)plugin;
-	}
-	return _cmocka_run_group_tests(plugin->name, tests, N_TESTS, NULL, NULL);
-}
+#define N_RULES (sizeof(rules) / sizeof(rules[0]))
 
 int main(void)
 {
-	return run_rules(&mosaic_plugin_store_mmap) + run_rules(&mosaic_plugin_store_uring);
+	return kit_run(&mosaic_plugin_store_mmap, rules, N_RULES) +
+	       kit_run(&mosaic_plugin_store_uring, rules, N_RULES);
 }

@@ -120,16 +120,7 @@ static void stores_of_rocketmq_open(void **state)
 
 int main(void)
 {
-	const struct mosaic_plugin *plugins[] = { &mosaic_plugin_store_mmap,
-						  &mosaic_plugin_store_uring };
-	int n_failed = 0;
-	for (int i = 0; i < 2; i++) {
-		const struct CMUnitTest tests[] = {
-			{ "stores_of_rocketmq_open", stores_of_rocketmq_open, NULL, NULL,
-			  (void *)(uintptr_t)plugins[i] },
-		};
-		if (kit_is_usable(plugins[i]))
-			n_failed += cmocka_run_group_tests(tests, NULL, NULL);
-	}
-	return n_failed;
+	static const struct CMUnitTest rules[] = { KIT_RULE(stores_of_rocketmq_open) };
+	return kit_run(&mosaic_plugin_store_mmap, rules, 1) +
+	       kit_run(&mosaic_plugin_store_uring, rules, 1);
 }

@@ -55,6 +55,20 @@ bool kit_is_usable(const struct mosaic_plugin *plugin)
 	return rc == 0;
 }
 
+int kit_run(const struct mosaic_plugin *plugin, const struct CMUnitTest *rules, size_t n)
+{
+	if (!kit_is_usable(plugin))
+		return 0;
+	struct CMUnitTest *tests = calloc(n, sizeof(*tests));
+	for (size_t i = 0; i < n; i++) {
+		tests[i] = rules[i];
+		tests[i].initial_state = (void *)(uintptr_t)plugin;
+	}
+	int n_failed = _cmocka_run_group_tests(plugin->name, tests, n, NULL, NULL);
+	free(tests);
+	return n_failed;
+}
+
 void kit_fini(struct store_kit *k)
 {
 	assert_null(k->store);

@@ -57,6 +57,12 @@ int32_t kit_truncate(struct store_kit *k, struct mosaic_stream *s, uint64_t to);
 int32_t kit_trim(struct store_kit *k, struct mosaic_stream *s, uint64_t below);
 struct mosaic_stream_info kit_info(struct store_kit *k, struct mosaic_stream *s);
 
+/* A rule of a table; its state is the plugin. */
+#define KIT_RULE(name) { #name, name, NULL, NULL, NULL }
+struct CMUnitTest;
+/* Runs a table against a plugin, when that can be used here. The number that failed. */
+int kit_run(const struct mosaic_plugin *plugin, const struct CMUnitTest *rules, size_t n);
+
 int32_t kit_save(struct store_kit *k, const char *name, const char *text, uint32_t flags);
 /* The content as text (freed by the caller), NULL when there is none. */
 char *kit_load(struct store_kit *k, const char *name);
