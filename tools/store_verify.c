@@ -74,8 +74,8 @@ static const char *log_path(struct store_dir *d, uint64_t at, uint64_t *in_file)
 	return "commitlog";
 }
 
-/* What a crash leaves: the write of the last record had only begun. Damage it is where the checkpoint
- * knows of newer records that were durable. */
+/* What a crash leaves: the write of the last record had only begun. It is damage where the
+ * checkpoint knows of newer records that were durable. */
 static bool is_torn_by_crash(const struct verify *v)
 {
 	const struct store_dir *d = v->dir;
@@ -182,7 +182,7 @@ static bool topic_is_there(const struct verify *v, struct mosaic_slice topic)
 	return json_object_get(v->topics, name) != NULL;
 }
 
-/* A topic of batch queues (queue.type=BatchCQ) has units of another shape, in batchconsumequeue/. */
+/* A topic of batch queues (queue.type=BatchCQ) has units of another shape, elsewhere. */
 static bool has_batch_queues(const struct verify *v, struct mosaic_slice topic)
 {
 	char path[300];
