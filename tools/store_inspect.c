@@ -85,7 +85,7 @@ static int64_t min_offset(struct store_dir *d, struct store_queue *q)
 		int64_t middle = low + (high - low) / 2;
 		struct queue_unit unit;
 		if (store_unit_at(d, q, middle, &unit) && unit.phys_offset +
-		    (unit.size == QUEUE_FILLER_SIZE) >= store_log_begin(d))
+		    (unit.size == QUEUE_FILLER_SIZE ? d->log.file_bytes : 0) >= store_log_begin(d))
 			high = middle;
 		else
 			low = middle + 1;

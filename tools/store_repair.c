@@ -223,19 +223,18 @@ static void collect(void *ctx, const struct walk_item *item)
 }
 
 /* What stands for nothing keeps the order in which units grow: brokers search in them for the first
- * whose record is there. Apache's broker goes on, behind one that it cannot read, with the segment
- * after it: the last byte in front of the segment of the next unit makes that the right one. */
+ * whose record is there. Apache's broker adds offset and size as ints and must not overflow, so it
+ * is the start of a segment; it cannot read that and goes on with the segment behind it, which is
+ * that of the next unit. In the first segment of a log that begins at 0 there is none before. */
 static void place_fillers(struct repair *p, struct store_queue *q)
 {
 	uint64_t next = p->end, size = p->dir->log.file_bytes;
 	for (uint64_t i = q->n_units; i > 0; i--) {
 		struct queue_unit *unit = &q->units[i - 1];
-		if (unit->size != QUEUE_FILLER_SIZE) {
+		if (unit->size != QUEUE_FILLER_SIZE)
 			next = unit->phys_offset;
-			continue;
-		}
-		uint64_t start = size > 0 ? next - next % size : 0;
-		unit->phys_offset = start > store_log_begin(p->dir) ? start - 1 : next;
+		else if (size > 0 && next >= size)
+			unit->phys_offset = next - next % size - size;
 	}
 }
 

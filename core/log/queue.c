@@ -161,13 +161,15 @@ int queue_unit_at(struct cursor *c, struct queue *q, int64_t index, struct queue
 }
 
 /* A hole, which a crash can leave, is at the end: nothing behind it counts. One that stands for
- * nothing lies between its neighbours, or at the last byte in front of their segment (mosaic store
- * repair). */
-static bool unit_is_below(const struct queue_unit *unit, uint64_t phys_offset)
+ * nothing begins with the segment in front of its neighbours' (mosaic store repair). */
+static bool unit_is_below(const struct queue *q, const struct queue_unit *unit,
+			  uint64_t phys_offset)
 {
 	if (unit->size == 0 || unit->size > QUEUE_FILLER_SIZE)
 		return false;
-	return unit->phys_offset + (unit->size == QUEUE_FILLER_SIZE) < phys_offset;
+	if (unit->size == QUEUE_FILLER_SIZE)
+		return unit->phys_offset + q->log->segment_bytes < phys_offset;
+	return unit->phys_offset < phys_offset;
 }
 
 /* Whether the unit at `index` is below, and the one before it too when it lies in the same file. */
@@ -186,9 +188,9 @@ static int units_are_below(struct cursor *c, struct queue *q, int64_t index, boo
 		return looks_back ? units_are_below(c, q, index, false, phys_offset, are_below)
 				  : MOSAIC_E_CORRUPT;
 	queue_unit_decode(bytes + skip, &unit);
-	*are_below = unit_is_below(&unit, phys_offset);
+	*are_below = unit_is_below(q, &unit, phys_offset);
 	queue_unit_decode(bytes, &unit);
-	*are_below = *are_below && unit_is_below(&unit, phys_offset);
+	*are_below = *are_below && unit_is_below(q, &unit, phys_offset);
 	return 0;
 }
 
@@ -226,7 +228,7 @@ static int search_is_older(struct queue_search *s, int64_t index, bool *is_older
 	const uint8_t *record;
 	uint32_t len;
 	if (unit.size == QUEUE_FILLER_SIZE)
-		return unit_is_below(&unit, q->log->begin) ? 0 : MOSAIC_E_LOST;
+		return unit_is_below(q, &unit, q->log->begin) ? 0 : MOSAIC_E_LOST;
 	if (log_readable(q->log, unit.phys_offset, RECORD_PEEK_BYTES) < RECORD_PEEK_BYTES)
 		return MOSAIC_E_LOST;
 	rc = cursor_get(&s->records, q->log->commit_log, unit.phys_offset, RECORD_PEEK_BYTES,
