@@ -152,6 +152,16 @@ static void cold_run(struct job *job)
 	close(fd);
 }
 
+/* It is in memory whether the kernel says so or not, as for some file systems it cannot: who asked
+ * comes again for it now. */
+static void cold_is_warm(const struct cold_read *cold)
+{
+	struct commit_log *log = cold->job.store->log;
+	const struct mosaic_host *host = cold->job.store->host;
+	uint64_t from = cold->segment->start + cold->from;
+	*warm_slot(log, from) = (struct warm){ from, from + cold->n_need, host->now_ns(host) };
+}
+
 static int32_t cold_status(const struct cold_read *cold)
 {
 	if (cold->job.status == 0 || cold->job.status == MOSAIC_E_LOST)
@@ -171,7 +181,9 @@ static void cold_done(struct job *job)
 		read->offset = cold->lost.offset;
 		read->len = cold->lost.len;
 	}
-	if (status != 0) {
+	if (status == 0) {
+		cold_is_warm(cold);
+	} else {
 		segment_unpin(cold->segment);
 		read->ptr = NULL;
 	}
