@@ -303,13 +303,50 @@ static void verify_queue(struct verify *v, struct store_queue *q)
 	}
 }
 
+static bool is_made_by_brokers(const char *topic)
+{
+	static const char *const prefixes[] = { "%", "RMQ_SYS_", "rmq_sys_", DELAY_TOPIC,
+						"TRANS_CHECK_MAX_TIME_TOPIC" };
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (slice_has_prefix(slice_str(topic), prefixes[i]))
+			return true;
+	return false;
+}
+
+/* Queues of a topic that nobody knows of: topics.json was lost, or is an old one. */
+static void verify_topics(const struct verify *v)
+{
+	const char *before = "";
+	for (uint32_t i = 0; i < v->dir->n_queues; i++) {
+		const struct store_queue *q = v->dir->queues[i];
+		if (q->end == q->begin || strcmp(q->topic, before) == 0 ||
+		    is_made_by_brokers(q->topic) || topic_is_there(v, slice_str(q->topic)))
+			continue;
+		before = q->topic;
+		report_add(v->report, &(struct finding){
+			.is_note = true,
+			.file = "config/topics.json",
+			.at = -1,
+			.what = report_text(v->report, "it does not name the topic %s, of which "
+					    "there are messages", q->topic),
+			.cost = "Nobody can consume them",
+			.action = "Create the topic again, with as many queues, and they are there"
+		});
+	}
+}
+
 static json_t *load_topics(struct store_dir *d)
 {
+	static const char *const names[] = { "config/topics.json", "config/topics.json.bak" };
 	struct buf text = BUF_INIT;
 	struct mosaic_error err = ERR_INIT;
 	json_t *root = NULL;
-	if (store_read_small(d, "config/topics.json", &text) && text.len > 0)
-		root = json_read(buf_slice(&text), &err);
+	for (int i = 0; i < 2 && !json_is_object(root); i++) {
+		json_decref(root);
+		root = NULL;
+		if (store_read_small(d, names[i], &text) && text.len > 0)
+			root = json_read(buf_slice(&text), &err);
+	}
 	json_t *table = json_incref(json_object_get(root, "topicConfigTable"));
 	json_decref(root);
 	buf_free(&text);
@@ -338,6 +375,7 @@ void store_verify(struct store_dir *d, struct report *r, struct store_checks *ch
 	index_check_end(&v.index, r, checks);
 	for (uint32_t i = 0; i < d->n_queues; i++)
 		verify_queue(&v, d->queues[i]);
+	verify_topics(&v);
 	store_verify_small(d, r, checks);
 	json_decref(v.topics);
 }

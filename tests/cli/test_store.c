@@ -317,6 +317,18 @@ static void what_was_taken_out_leaves_the_units_in_order(void **state)
 	world_fini(&w);
 }
 
+static void topics_that_nobody_knows_are_told_of(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	scratch_remove_below(w.dir, "config");
+	expect(&w, "verify", 0, "it does not name the topic StA");
+	expect(&w, "verify", 0, "all is well");
+	world_fini(&w);
+}
+
 static void make_file(const struct world *w, const char *name, off_t size)
 {
 	char path[256];
@@ -450,6 +462,7 @@ int main(void)
 		cmocka_unit_test(documents_come_back_from_their_backups),
 		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
 		cmocka_unit_test(a_cut_segment_does_not_cut_the_other),
+		cmocka_unit_test(topics_that_nobody_knows_are_told_of),
 		cmocka_unit_test(files_of_others_are_left_alone),
 		cmocka_unit_test(a_missing_segment_is_beyond_repair),
 		cmocka_unit_test(queues_that_are_not_there_are_not_missed),
