@@ -29,6 +29,7 @@ struct options {
 	const char *dir;
 	uint64_t segment_bytes;
 	uint64_t queue_segment_bytes;
+	uint64_t cold_read_rate; /* bytes a second */
 	uint64_t prefault_bytes; /* store-mmap */
 	uint64_t tail_bytes;     /* store-uring, this and what follows */
 	uint64_t cache_bytes;

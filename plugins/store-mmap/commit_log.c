@@ -112,6 +112,7 @@ struct commit_log *clog_create(struct mosaic_store *store)
 	log->tail_end = log->segment_bytes;
 	log->ahead.job.store = store;
 	log->sync_job.store = store;
+	pace_init(&log->pace, store->host, &log->end, store->options.cold_read_rate);
 	log->retry.fire = clog_retry;
 	log->retry.data = log;
 	return log;

@@ -4,6 +4,7 @@
 #ifndef STORE_MMAP_COMMIT_LOG_H
 #define STORE_MMAP_COMMIT_LOG_H
 
+#include "pace.h"
 #include "store.h"
 
 #include <stdatomic.h>
@@ -58,6 +59,7 @@ struct ahead {
 struct commit_log {
 	struct mosaic_stream base; /* first */
 	struct worker reader;      /* brings in what is cold */
+	struct pace pace;          /* how fast */
 	uint64_t brought_upto;     /* where the last cold read ended */
 	uint64_t begin, end;
 	_Atomic uint64_t committed; /* `end` for the syncer; release, with its acquire */

@@ -21,15 +21,19 @@
 #define NEAR_BYTES (UINT64_C(32) << 20)
 #define NEAR_PAGES 64
 #define PROBE_PAGES 1024
+#define FIRST_PAGES 16 /* of a probe; what is cold is often cold from there on */
 #define WARM_NS UINT64_C(50000000)         /* how long a probe is believed: 50 ms */
 #define READ_AHEAD ((size_t)512 << 10)     /* least that a cold read fetches */
+#define READ_PACED ((size_t)128 << 10)     /* the same beside a writer */
 #define READ_STEP ((size_t)64 << 10)
 #define READ_ON_GAP (UINT64_C(256) << 10)  /* so near to the end of the last one is reading on */
 
 struct cold_read {
 	struct job job; /* first */
+	struct pace_turn turn;
 	struct mosaic_read *read;
 	struct segment *segment;
+	bool is_there;              /* when it is its turn; else: */
 	uint64_t from;              /* in the segment, on a page */
 	size_t n_need, n_ahead;     /* waited for: what was asked for; what lies behind it */
 	size_t n_behind;            /* behind both, wanted next: asked for and not waited for */
@@ -87,9 +91,9 @@ static bool is_warm(struct commit_log *log, const struct segment *segment, uint6
 	uint64_t left = (log->segment_bytes - from) / PAGE_BYTES;
 	uint64_t wish = log->end - offset > NEAR_BYTES ? PROBE_PAGES : NEAR_PAGES;
 	uint64_t most = left < wish ? left : wish;
-	size_t n_pages = need > most ? need : most, present = 0;
-	for (size_t at = 0; at < n_pages && at == present; at += PROBE_PAGES) {
-		size_t part = n_pages - at < PROBE_PAGES ? n_pages - at : PROBE_PAGES;
+	size_t n_pages = need > most ? need : most, present = 0, part = FIRST_PAGES;
+	for (size_t at = 0; at < n_pages && at == present; at += part, part = PROBE_PAGES) {
+		part = n_pages - at < part ? n_pages - at : part;
 		present += resident_pages(segment->map + from + at * PAGE_BYTES, part);
 	}
 	if (present < need)
@@ -132,19 +136,26 @@ static void cold_failed(struct cold_read *cold, int fd)
 		job->status = MOSAIC_E_IO;
 }
 
+static size_t cold_bytes(const struct cold_read *cold)
+{
+	return cold->n_need + cold->n_ahead + cold->n_behind;
+}
+
 static void cold_run(struct job *job)
 {
 	struct cold_read *cold = (struct cold_read *)job;
 	char path[PATH_BYTES];
+	if (cold->is_there)
+		return;
 	segment_path(path, cold->segment->start);
 	int fd = io_open(job->store->dir_fd, path, O_RDONLY);
 	if (fd < 0) {
 		job_fail(job, -fd, "cannot open the commit log"); /* or it was deleted meanwhile */
 		return;
 	}
-	(void)posix_fadvise(fd, (off_t)cold->from,
-			    (off_t)(cold->n_need + cold->n_ahead + cold->n_behind),
-			    POSIX_FADV_WILLNEED);
+	/* No more than that: the kernel's own read-ahead, of 8 MiB on some disks, has no pace. */
+	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+	(void)posix_fadvise(fd, (off_t)cold->from, (off_t)cold_bytes(cold), POSIX_FADV_WILLNEED);
 	if (bring_in(fd, cold->from, cold->n_need))
 		(void)bring_in(fd, cold->from + cold->n_need, cold->n_ahead);
 	else
@@ -182,13 +193,34 @@ static void cold_done(struct job *job)
 		read->len = cold->lost.len;
 	}
 	if (status == 0) {
-		cold_is_warm(cold);
+		if (!cold->is_there)
+			cold_is_warm(cold);
 	} else {
 		segment_unpin(cold->segment);
 		read->ptr = NULL;
 	}
 	free(cold);
 	store_done(store, &read->req, status);
+}
+
+static struct cold_read *cold_of(struct pace_turn *turn)
+{
+	return (struct cold_read *)(void *)((char *)turn - offsetof(struct cold_read, turn));
+}
+
+/* Other queues have their messages in the same stretch, and may have had it fetched. */
+static uint64_t cold_cost(struct pace_turn *turn)
+{
+	struct cold_read *cold = cold_of(turn);
+	const struct mosaic_read *read = cold->read;
+	cold->is_there = is_warm(cold->job.store->log, cold->segment, read->offset, read->len);
+	return cold->is_there ? 0 : cold_bytes(cold);
+}
+
+static void cold_go(struct pace_turn *turn)
+{
+	struct cold_read *cold = cold_of(turn);
+	worker_submit(&cold->job.store->log->reader, &cold->job);
 }
 
 /* Fetches [read->ptr, + len) and what comes behind up to `limit`, which is wanted soon. */
@@ -206,12 +238,14 @@ static int32_t clog_read_cold(struct commit_log *log, struct segment *segment, u
 	cold->from = in_segment & ~(uint64_t)(PAGE_BYTES - 1);
 	cold->n_need = in_segment + read->len - cold->from;
 	size_t most = limit - segment->start - cold->from - cold->n_need;
-	size_t ahead = cold->n_need < READ_AHEAD ? READ_AHEAD - cold->n_need : 0;
+	bool is_paced = pace_is_on(&log->pace);
+	size_t ahead = is_paced ? READ_PACED : READ_AHEAD;
+	ahead = cold->n_need < ahead ? ahead - cold->n_need : 0;
 	cold->n_ahead = ahead < most ? ahead : most;
 	most -= cold->n_ahead;
 	bool reads_on = read->offset + READ_ON_GAP >= log->brought_upto &&
 			read->offset <= log->brought_upto + READ_ON_GAP;
-	if (reads_on)
+	if (reads_on && !is_paced)
 		cold->n_behind = READ_AHEAD < most ? READ_AHEAD : most;
 	log->brought_upto = segment->start + cold->from + cold->n_need + cold->n_ahead;
 	cold->lost.begin = log->begin;
@@ -222,7 +256,9 @@ static int32_t clog_read_cold(struct commit_log *log, struct segment *segment, u
 	cold->job.store = store;
 	cold->job.run = cold_run;
 	cold->job.done = cold_done;
-	worker_submit(&log->reader, &cold->job);
+	cold->turn.cost = cold_cost;
+	cold->turn.go = cold_go;
+	pace_ask(&log->pace, &cold->turn);
 	return MOSAIC_PENDING;
 }
 

@@ -87,6 +87,7 @@ static void mmap_hurry(struct commit_log *log)
 	const struct mosaic_host *host = log->base.store->host;
 	host->timer_stop(host, &log->retry);
 	clog_trim_hurry(log);
+	pace_hurry(&log->pace);
 }
 
 static void mmap_info(const struct commit_log *log, struct mosaic_stream_info *info)
@@ -138,6 +139,10 @@ static const struct mosaic_option options[] = {
 	{ "queueSegment", MOSAIC_T_SIZE, 0, offsetof(struct options, queue_segment_bytes),
 	  "6000000", "20", "1GiB", NULL,
 	  "Bytes per file of a consume queue, rounded up to 20 (mappedFileSizeConsumeQueue)." },
+	{ "coldRead", MOSAIC_T_SIZE, 0, offsetof(struct options, cold_read_rate), "64MiB", "0",
+	  "64GiB", NULL,
+	  "Bytes a second that are read from the disk for those far behind while messages are "
+	  "written, at least three times what is written; 0: no bound." },
 	{ "prefault", MOSAIC_T_SIZE, 0, offsetof(struct options, prefault_bytes), "64MiB",
 	  "256KiB", "1GiB", NULL,
 	  "How far ahead of the writer at most pages are prepared; follows the rate of writes." },

@@ -8,6 +8,7 @@
 #ifndef STORE_URING_LOG_H
 #define STORE_URING_LOG_H
 
+#include "pace.h"
 #include "ring.h"
 
 #include <inttypes.h>
@@ -61,6 +62,7 @@ struct block {
 
 	/* of the cache */
 	struct ring_op op;
+	struct pace_turn turn; /* to be loaded */
 	struct segment *segment;
 	struct block *next_load;
 	struct cold_read *first_waiter, **last_waiter;
@@ -165,6 +167,7 @@ struct commit_log {
 
 	/* log_read.c */
 	struct block_list cache;
+	struct pace pace; /* of loads */
 	uint32_t n_loading;
 	struct cold_read *first_waiting, **last_waiting; /* for another load to end */
 	struct narrow narrow[NARROW_MOST]; /* the last loads of more than was asked that failed */

@@ -20,6 +20,7 @@
 
 #define LOAD_BYTES (UINT32_C(64) << 10)
 #define LOAD_ON_BYTES (UINT32_C(512) << 10) /* when it is read on */
+#define LOAD_PACED (UINT32_C(128) << 10)    /* the same beside a writer */
 #define LOADS_MOST 32
 #define READ_ON_GAP (UINT64_C(64) << 10) /* so near to the end of a block is reading on */
 
@@ -152,6 +153,22 @@ void block_load(struct block *block, int32_t os_errno)
 	ring_submit(&block->log->ring);
 }
 
+static struct block *block_of(struct pace_turn *turn)
+{
+	return (struct block *)(void *)((char *)turn - offsetof(struct block, turn));
+}
+
+static uint64_t load_cost(struct pace_turn *turn)
+{
+	return block_of(turn)->capacity;
+}
+
+static void load_go(struct pace_turn *turn)
+{
+	struct block *block = block_of(turn);
+	segment_load(block->segment, block);
+}
+
 /* Loads [start, upto), both on pages and of one segment. NULL: no memory. */
 static struct block *load_start(struct commit_log *log, uint64_t start, uint64_t upto,
 				bool is_cached)
@@ -169,7 +186,9 @@ static struct block *load_start(struct commit_log *log, uint64_t start, uint64_t
 	log->n_loading++;
 	if (is_cached)
 		cache_add(log, block);
-	segment_load(block->segment, block);
+	block->turn.cost = load_cost;
+	block->turn.go = load_go;
+	pace_ask(&log->pace, &block->turn);
 	return block;
 }
 
@@ -179,6 +198,11 @@ static uint64_t load_limit(const struct commit_log *log, uint64_t start)
 	uint64_t limit = (start / log->segment_bytes + 1) * log->segment_bytes;
 	uint64_t tail = ulog_tail_start(log);
 	return limit < tail ? limit : tail;
+}
+
+static uint32_t load_on_bytes(const struct commit_log *log)
+{
+	return pace_is_on(&log->pace) ? LOAD_PACED : LOAD_ON_BYTES;
 }
 
 /* Somebody reads in the second half: the next piece. */
@@ -192,7 +216,8 @@ static void load_on(struct commit_log *log, struct block *block, uint64_t offset
 	    cache_find(log, start) || is_narrow(log, start))
 		return;
 	uint64_t limit = load_limit(log, start);
-	uint64_t upto = start + LOAD_ON_BYTES < limit ? start + LOAD_ON_BYTES : limit;
+	uint64_t upto = start + load_on_bytes(log);
+	upto = upto < limit ? upto : limit;
 	struct block *next = load_start(log, start, upto, true);
 	if (next)
 		next->is_sequential = true;
@@ -214,7 +239,7 @@ static struct block *load_for(struct commit_log *log, uint64_t offset, uint32_t 
 		return load_start(log, start, upto < limit ? upto : limit, true);
 	block = start > 0 ? cache_find(log, start > READ_ON_GAP ? start - READ_ON_GAP : 0) : NULL;
 	bool is_sequential = block || start == log->begin;
-	uint64_t least = start + (is_sequential ? LOAD_ON_BYTES : LOAD_BYTES);
+	uint64_t least = start + (is_sequential ? load_on_bytes(log) : LOAD_BYTES);
 	upto = upto > least ? upto : least;
 	block = load_start(log, start, upto < limit ? upto : limit, true);
 	if (block)

@@ -57,6 +57,7 @@ static int32_t uring_log_create(struct mosaic_store *store, struct commit_log **
 	log->base.store = store;
 	log->base.name.kind = MOSAIC_COMMIT_LOG;
 	log->segment_bytes = store->options.segment_bytes;
+	pace_init(&log->pace, store->host, &log->end, store->options.cold_read_rate);
 	log->ahead.job.store = store;
 	log->retry = (struct mosaic_timer){ .fire = ulog_retry, .data = log };
 	log->linger = (struct mosaic_timer){ .fire = ulog_linger, .data = log };
@@ -234,6 +235,7 @@ static void uring_hurry(struct commit_log *log)
 	host->timer_stop(host, &log->retry);
 	host->timer_stop(host, &log->linger);
 	ulog_trim_hurry(log);
+	pace_hurry(&log->pace);
 }
 
 static void uring_info(const struct commit_log *log, struct mosaic_stream_info *info)
@@ -303,6 +305,10 @@ static const struct mosaic_option options[] = {
 	{ "queueSegment", MOSAIC_T_SIZE, 0, offsetof(struct options, queue_segment_bytes),
 	  "6000000", "20", "1GiB", NULL,
 	  "Bytes per file of a consume queue, rounded up to 20 (mappedFileSizeConsumeQueue)." },
+	{ "coldRead", MOSAIC_T_SIZE, 0, offsetof(struct options, cold_read_rate), "64MiB", "0",
+	  "64GiB", NULL,
+	  "Bytes a second that are read from the disk for those far behind while messages are "
+	  "written, at least three times what is written; 0: no bound." },
 	{ "tail", MOSAIC_T_SIZE, 0, offsetof(struct options, tail_bytes), "32MiB", "4MiB",
 	  "512MiB", NULL,
 	  "Memory for the end of the commit log: what is not written yet, and what was last." },
