@@ -163,7 +163,7 @@ static void a_turn_reads_a_bounded_number_of_bytes_and_all_connections_in_rounds
 		size_t n = fill_socket(fds[i]);
 		sent = n < sent ? n : sent;
 	}
-	assert_true(sent > 2 * buffer); /* what one connection must not get ahead of the others */
+	assert_true(sent > 4 * buffer);
 	for (int i = 0; i < CONNS; i++)
 		before += sides[i]->received.len;
 	for (size_t least = 0; least + buffer < sent;) {
@@ -177,7 +177,9 @@ static void a_turn_reads_a_bounded_number_of_bytes_and_all_connections_in_rounds
 			least = n < least ? n : least;
 		}
 		assert_in_range(now - before, 0, turn + buffer);
-		assert_in_range(most - least, 0, 2 * buffer);
+		/* No connection gets far ahead of the others. (One whose bytes the kernel has not
+		 * delivered yet misses a round or two.) */
+		assert_in_range(most - least, 0, 4 * buffer);
 		before = now;
 	}
 	for (int i = 0; i < CONNS; i++)
