@@ -204,14 +204,14 @@ static void stop_transport(struct mosaic_req *step)
 {
 	struct broker_node *n = step->data;
 	n->is_open = false;
+	n->stop_status = n->log->is_broken ? step->status : 0; /* a full disk loses nothing */
 	endpoint_close(&n->endpoint, n->waiter);
 }
 
 void broker_node_stop(struct broker_node *n, struct mosaic_req *req)
 {
 	n->waiter = req;
-	n->step.data = n;
-	n->step.done = stop_transport;
+	n->step = (struct mosaic_req){ .done = stop_transport, .data = n };
 	endpoint_unlisten(&n->endpoint);
 	if (n->is_open && broker_close(n->broker, &n->step) >= 0)
 		return;

@@ -38,6 +38,7 @@ struct broker_node {
 	struct broker_open_req opening;
 	struct mosaic_req step;
 	struct mosaic_req *waiter;
+	int stop_status; /* 0, or how the close of a log that has failed ended */
 	struct mosaic_error *err;
 };
 

@@ -96,8 +96,9 @@ static void on_start(struct mosaic_req *req)
 static void on_namesrv_stopped(struct mosaic_req *req)
 {
 	struct unit *u = req->data;
+	int status = u->broker != NULL ? u->broker->stop_status : 0;
 	u->stats = loop_watch_stats(&u->loop.watch); /* here: the loop goes on, and writes them */
-	answer(u, req->status);
+	answer(u, status != 0 ? status : req->status);
 }
 
 static void on_broker_stopped(struct mosaic_req *req)

@@ -76,6 +76,34 @@ static void the_disk_breaks(const char *flush, const char *call, int os_errno)
 	child_fini(&c);
 }
 
+static void a_stop_after_a_failure_has_exit_status_1(void **state)
+{
+	struct child c;
+	struct client client;
+	struct load l;
+	int status = 0;
+
+	(void)state;
+	child_init(&c);
+	child_config(&c, STORE, "flush-sync", "", "");
+	start_shimmed(&c, "msync", EIO);
+	load_init(&l, "FaultStop", 2000);
+	client_open(&client, c.broker[0]);
+	assert_true(load_run(&l, &client, 10, 1));
+	break_disk(&c);
+	assert_true(load_run(&l, &client, 10, 1));
+	assert_true(l.n_refused > 0);
+	assert_int_equal(kill(c.pid, SIGTERM), 0);
+	assert_int_equal(waitpid(c.pid, &status, 0), c.pid);
+	c.pid = 0;
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(child_log_count(&c, "broker_close_failed", "cannot sync"), 1);
+	client_close(&client);
+	load_free(&l);
+	child_fini(&c);
+}
+
 static void a_sync_that_fails_makes_it_read_only_with_flush_sync(void **state)
 {
 	(void)state;
@@ -139,6 +167,7 @@ int main(void)
 		cmocka_unit_test(a_sync_that_fails_makes_it_read_only_with_flush_async),
 		cmocka_unit_test(a_queue_that_cannot_be_written_makes_it_read_only),
 		cmocka_unit_test(a_segment_that_cannot_be_made_makes_it_read_only),
+		cmocka_unit_test(a_stop_after_a_failure_has_exit_status_1),
 		cmocka_unit_test(a_segment_that_was_cut_is_named_before_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
