@@ -302,6 +302,8 @@ static void believe_checkpoint(struct recovery *r)
 		if (rc == 0 && kind == RECORD_MESSAGE && m.store_ms == c->resume_ms)
 			rc = rebuild_has_unit(r, &m, len, &is_there);
 		r->resume_end = c->resume + len;
+		r->has_lost_unit = rc == 0 && kind == RECORD_MESSAGE && !is_there &&
+				   m.store_ms == c->resume_ms;
 		if (rc != MOSAIC_E_CORRUPT && !recovery_has(r, rc, "cannot read a record"))
 			return;
 	}
@@ -372,7 +374,8 @@ static void scan_everything(struct recovery *r, const char *why)
 static void count_units(struct recovery *r)
 {
 	const struct checkpoint *c = &r->log->priv->checkpoint;
-	r->is_recount = r->has_hole || (c->resume != UINT64_MAX && r->n_units < c->n_units);
+	r->is_recount = r->has_hole || r->has_lost_unit ||
+			(c->resume != UINT64_MAX && r->n_units < c->n_units);
 	r->at = r->start;
 	if (r->is_recount)
 		scan_everything(r, "units of older records are missing");

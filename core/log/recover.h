@@ -65,6 +65,7 @@ struct recovery {
 	uint64_t damaged_bytes; /* that the scan went over */
 	uint64_t n_units;       /* that are right before the scan; in the end: of the log */
 	bool has_hole;          /* units in front of one that is right are not */
+	bool has_lost_unit;     /* that of the record that the checkpoint names */
 	bool is_recount;        /* units were lost: only topics with a queue get them again */
 	uint64_t units_cut;     /* units without a record, of all queues */
 	uint64_t pause_at;    /* where it lets others run */
