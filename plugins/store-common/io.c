@@ -131,10 +131,16 @@ int io_sync_folder(int dir_fd, const char *path)
 
 int io_allocate(int fd, uint64_t size)
 {
-	int rc;
+	/* Where the file system cannot, libc writes a byte into each block; not by O_DIRECT. */
+	int rc, flags = fcntl(fd, F_GETFL);
+	bool is_direct = flags >= 0 && (flags & O_DIRECT);
+	if (is_direct && fcntl(fd, F_SETFL, flags & ~O_DIRECT) != 0)
+		return errno;
 	do
 		rc = posix_fallocate(fd, 0, (off_t)size);
 	while (rc == EINTR);
+	if (is_direct && fcntl(fd, F_SETFL, flags) != 0 && rc == 0)
+		rc = errno;
 	return rc;
 }
 

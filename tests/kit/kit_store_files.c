@@ -319,6 +319,18 @@ static void a_queue_that_begins_inside_a_file_gets_warm(void **state)
 
 /* ---- disks that are full or fail ---- */
 
+static void a_file_system_without_fallocate_will_do(void **state)
+{
+	struct store_kit k;
+	start(&k, state);
+	fault_set(&faults.no_fallocate, 1);
+	kit_open_at(&k, 0);
+	kit_append(&k, k.log, 100);
+	assert_int_equal(kit_sync(&k, k.log, kit_info(&k, k.log).end), 0);
+	fault_set(&faults.no_fallocate, 0);
+	stop(&k);
+}
+
 static void a_full_disk_is_met_before_bytes_are_lent(void **state)
 {
 	struct store_kit k;
@@ -619,6 +631,7 @@ static const struct CMUnitTest rules[] = {
 	KIT_RULE(queue_files_of_another_size_are_refused),
 	KIT_RULE(the_end_of_a_queue_is_found_behind_gaps),
 	KIT_RULE(a_queue_that_begins_inside_a_file_gets_warm),
+	KIT_RULE(a_file_system_without_fallocate_will_do),
 	KIT_RULE(a_full_disk_is_met_before_bytes_are_lent),
 	KIT_RULE(a_full_tmpfs_ends_in_no_signal),
 	KIT_RULE(what_is_written_stands_where_zeros_were_prepared),
