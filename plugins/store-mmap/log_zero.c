@@ -134,12 +134,13 @@ static int write_pieces(struct ahead *ahead, int fd, uint64_t from, uint64_t n_b
 	int rc = 0;
 	for (*done = 0; *done < n_bytes && rc == 0;) {
 		const void *base = zeros;
-		struct iovec iov = { .iov_len = n_bytes - *done < most ? n_bytes - *done : most };
+		const uint64_t step = n_bytes - *done < most ? n_bytes - *done : most;
+		struct iovec iov = { .iov_len = step };
 		__builtin_memcpy(&iov.iov_base, &base, sizeof(base)); /* an iovec has no const */
 		if (!zero_turns(ahead, ZERO_FREE, ZERO_WRITES))
 			break;
 		rc = io_pwritev(fd, &iov, 1, from + *done);
-		*done += iov.iov_len;
+		*done += step;
 		if (!zero_turns(ahead, ZERO_WRITES, ZERO_FREE))
 			break;
 	}
