@@ -38,18 +38,41 @@ struct queue_batch {
 
 /* ---- [worker] ---- */
 
-static void sync_folders(struct job *job, const struct queue *q)
+static void sync_folder(struct job *job, const char *path)
 {
-	char path[QUEUE_PATH_BYTES];
-	cqueue_folder(path, q);
-	for (int i = 0; i < 3; i++) { /* of the queue, of the topic, of all */
-		int rc = io_sync_folder(job->store->dir_fd, path);
-		if (rc != 0 && rc != ENOENT)
-			job_fail(job, rc, "cannot sync a folder of consume queues");
-		char *slash = strrchr(path, '/');
-		if (slash)
-			*slash = '\0';
+	int rc = io_sync_folder(job->store->dir_fd, path);
+	if (rc != 0 && rc != ENOENT)
+		job_fail(job, rc, "cannot sync a folder of consume queues");
+}
+
+static bool is_first_of_topic(const struct queue_batch *batch, uint32_t index)
+{
+	const char *topic = batch->queues[index].queue->base.name.topic;
+	for (uint32_t i = 0; i < index; i++)
+		if (batch->queues[i].is_new &&
+		    strcmp(batch->queues[i].queue->base.name.topic, topic) == 0)
+			return false;
+	return true;
+}
+
+/* Of the new queues, of their topics, of all: each once, as a disk may take a second for it. */
+static void sync_folders(struct job *job)
+{
+	const struct queue_batch *batch = (const struct queue_batch *)job;
+	bool any = false;
+	for (uint32_t i = 0; i < batch->n; i++) {
+		char path[QUEUE_PATH_BYTES];
+		if (!batch->queues[i].is_new)
+			continue;
+		any = true;
+		cqueue_folder(path, batch->queues[i].queue);
+		sync_folder(job, path);
+		*strrchr(path, '/') = '\0';
+		if (is_first_of_topic(batch, i))
+			sync_folder(job, path);
 	}
+	if (any)
+		sync_folder(job, QUEUE_FOLDER);
 }
 
 static void sync_files(struct job *job, const struct batch_queue *b)
@@ -66,8 +89,6 @@ static void sync_files(struct job *job, const struct batch_queue *b)
 		if (fd >= 0)
 			close(fd);
 	}
-	if (b->is_new)
-		sync_folders(job, b->queue);
 }
 
 /* On the helper, as all that writes to queues: nothing is cut between read and write. */
@@ -104,6 +125,7 @@ static void batch_run(struct job *job)
 	}
 	for (uint32_t i = 0; i < batch->n; i++)
 		sync_files(job, &batch->queues[i]);
+	sync_folders(job);
 }
 
 /* ---- [core] ---- */
