@@ -298,8 +298,8 @@ int32_t store_close(struct mosaic_store *store, struct mosaic_req *req)
 	for (uint32_t i = 0; i < store->names.n; i++)
 		cqueue_tell_room((struct queue *)store->names.by_index[i], MOSAIC_E_CANCELED);
 	store->engine->hurry(store->log);
-	store->close_queues = (struct mosaic_req){ .done = close_posted, .data = store };
-	store->host->post(store->host, &store->close_queues);
+	store->close_first = (struct mosaic_req){ .done = close_posted, .data = store };
+	store->host->post(store->host, &store->close_first);
 	return MOSAIC_PENDING;
 }
 

@@ -121,6 +121,7 @@ struct mosaic_store {
 	int32_t close_status;
 	struct mosaic_req *close_req;
 	struct mosaic_store_open *open_req;
+	struct mosaic_req close_first;  /* its first step, from the loop */
 	struct mosaic_req close_queues; /* the syncs that close() asks for */
 	struct mosaic_sync close_sync;
 	struct job job; /* open, then close */

@@ -558,6 +558,33 @@ static void close_ends_everything_and_refuses_more(void **state)
 	kit_fini(&k);
 }
 
+/* What ended in front of it lets the close go on before its own turn has come: nobody behind it in
+ * the loop may be lost for that. */
+static void a_close_that_is_early_loses_no_request(void **state)
+{
+	struct store_kit k;
+	struct mosaic_req close_req, behind;
+	struct mosaic_sync sync = { .upto = 5000 };
+	uint32_t n_closed, n_synced, n_behind;
+	start(&k, state);
+	kit_append(&k, k.log, 5000);
+	assert_int_equal(kit_sync(&k, k.log, 5000), 0);
+	for (int i = 0; i < 10; i++) /* with a job under way the close waits for that first */
+		loop_host_turn(&k.h, 10);
+	kit_expect(&sync.req, &n_synced); /* durable already: ends with the loop's next turn */
+	assert_true(k.ops->sync(k.log, &sync) >= 0);
+	kit_expect(&close_req, &n_closed);
+	assert_true(k.ops->close(k.store, &close_req) >= 0);
+	kit_expect(&behind, &n_behind);
+	k.h.host.post(&k.h.host, &behind);
+	kit_wait(&k, &n_closed);
+	assert_int_equal(n_synced, 1);
+	assert_int_equal(n_behind, 1);
+	k.ops->destroy(k.store);
+	k.store = NULL;
+	kit_fini(&k);
+}
+
 static const struct CMUnitTest rules[] = {
 	KIT_RULE(store_01_committed_is_readable_at_once),
 	KIT_RULE(store_01_queues_are_read_from_memory_and_files_alike),
@@ -577,6 +604,7 @@ static const struct CMUnitTest rules[] = {
 	KIT_RULE(the_log_can_start_in_the_middle),
 	KIT_RULE(a_dropped_name_is_free_at_once),
 	KIT_RULE(close_ends_everything_and_refuses_more),
+	KIT_RULE(a_close_that_is_early_loses_no_request),
 };
 
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
