@@ -23,6 +23,13 @@
 			assert_failed(#x, __FILE__, __LINE__);                                    \
 	} while (0)
 
+/* What is soon needed and perhaps far from the processor; the memory need not even be there. */
+static inline void prefetch(const void *memory, size_t n_bytes)
+{
+	for (size_t at = 0; at < n_bytes; at += 64)
+		__builtin_prefetch((const void *)((uintptr_t)memory + at));
+}
+
 _Noreturn void assert_failed(const char *expression, const char *file, int line);
 
 #endif

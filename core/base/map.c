@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define MAP_FIRST_ENTRIES 8
+#define VALUE_HOT_BYTES 128 /* of what it holds, who looks it up reads this first */
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -63,7 +64,10 @@ static struct map_entry *find(const struct map *m, struct mosaic_slice key, uint
 	     slot = (slot + 1) & (m->n_index - 1)) {
 		struct map_entry *e = &m->entries[m->index[slot] - 1];
 
-		if (e->hash == hash && e->value && slice_eq(e->key, key))
+		if (e->hash != hash || !e->value)
+			continue;
+		prefetch(e->value, VALUE_HOT_BYTES); /* while the key comes from elsewhere */
+		if (slice_eq(e->key, key))
 			return e;
 	}
 	return NULL;

@@ -187,5 +187,9 @@ bool send_check(struct broker *b, struct send *s)
 				      (int32_t)(b->host->random(b->host) %
 						(uint64_t)s->to->write_queues) :
 				      0;
+	const struct queue *queue =
+		(uint32_t)s->queue_id < s->to->n_queues ? s->to->queues[s->queue_id] : NULL;
+	if (LIKELY(queue != NULL))
+		queue_prefetch(queue);
 	return is_retry ? send_check_retry(b, s) : true;
 }

@@ -32,6 +32,7 @@ int sends_append(struct broker *b, struct message *m, uint64_t *end)
 	struct queue *queue = topic_queue(b, topic, m->queue_id);
 	if (queue == NULL)
 		return MOSAIC_E_NOMEM;
+	queue_prefetch_stream(queue);
 	m->store_host = b->config.store_host;
 	m->prepared_offset = 0;
 	m->body_crc = hash_crc32(m->body.ptr, m->body.len) & 0x7fffffff;

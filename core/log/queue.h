@@ -7,10 +7,13 @@
 #define LOG_QUEUE_H
 
 #include "base/bytes.h"
+#include "base/compiler.h"
 #include "base/slice.h"
 #include "log/cursor.h"
 
 #define QUEUE_UNIT_BYTES 20
+/* Of a stream, whatever store it is of, an append needs the beginning. */
+#define QUEUE_STREAM_HOT_BYTES 128
 /* Size in a unit that stands for nothing: fills a queue up to the first index that it really
  * has. */
 #define QUEUE_FILLER_SIZE 0x7fffffffu
@@ -58,6 +61,18 @@ struct queue {
 static inline struct mosaic_slice queue_topic(const struct queue *q)
 {
 	return slice(q->topic, q->topic_len);
+}
+
+/* An append to this queue comes soon: among very many, each is far from the processor. First the
+ * queue, then, when other work has been done meanwhile, what the store has of it. */
+static inline void queue_prefetch(const struct queue *q)
+{
+	prefetch(q, sizeof(*q));
+}
+
+static inline void queue_prefetch_stream(const struct queue *q)
+{
+	prefetch(q->stream, QUEUE_STREAM_HOT_BYTES);
 }
 
 static inline void queue_unit_decode(const uint8_t *p, struct queue_unit *unit)
