@@ -46,6 +46,7 @@ int32_t cqueue_open(struct mosaic_store *store, const struct mosaic_stream_name 
 		return MOSAIC_E_NOMEM;
 	q->base.store = store;
 	q->refs = 1;
+	q->sized_file = UINT64_MAX;
 	if (names_add(&store->names, &q->base.name, name) != 0) {
 		free(q);
 		return MOSAIC_E_NOMEM;
@@ -89,6 +90,7 @@ void cqueue_mark_dirty(struct queue *q)
 	if (store->dirty)
 		store->dirty->dirty_link = &q->dirty_next;
 	store->dirty = q;
+	store->n_dirty++;
 }
 
 void cqueue_undirty(struct queue *q)
@@ -100,9 +102,10 @@ void cqueue_undirty(struct queue *q)
 		q->dirty_next->dirty_link = q->dirty_link;
 	q->dirty_link = NULL;
 	q->dirty_next = NULL;
+	q->base.store->n_dirty--;
 }
 
-static struct chunk *cqueue_add_chunk(struct queue *q, uint32_t least)
+static bool cqueue_add_chunk(struct queue *q, uint32_t least)
 {
 	uint32_t capacity = q->last ? q->last->capacity * 2 : CHUNK_FIRST;
 	uint32_t most = q->is_writing ? CHUNK_BUSY : CHUNK_MOST;
@@ -111,14 +114,23 @@ static struct chunk *cqueue_add_chunk(struct queue *q, uint32_t least)
 	capacity = capacity > least ? capacity : least;
 	struct chunk *chunk = malloc(sizeof(*chunk) + capacity);
 	if (!chunk)
-		return NULL;
+		return false;
 	*chunk = (struct chunk){ .start = q->end, .refs = 1, .capacity = capacity };
 	if (q->last)
 		q->last->next = chunk;
 	else
 		q->head = chunk;
 	q->last = chunk;
-	return chunk;
+	q->room_at = chunk->bytes;
+	q->room_left = capacity;
+	return true;
+}
+
+void cqueue_end_chunks(struct queue *q, struct chunk *last)
+{
+	q->last = last;
+	q->room_at = NULL;
+	q->room_left = 0;
 }
 
 void cqueue_forget_chunks(struct queue *q, bool all)
@@ -128,7 +140,7 @@ void cqueue_forget_chunks(struct queue *q, bool all)
 		struct chunk *chunk = q->head;
 		q->head = chunk->next;
 		if (!q->head)
-			q->last = NULL;
+			cqueue_end_chunks(q, NULL);
 		chunk_unref(chunk);
 	}
 }
@@ -147,12 +159,9 @@ int32_t cqueue_reserve(struct queue *q, uint32_t max_len, struct mosaic_span *ro
 	}
 	if (q->end - q->written > UNWRITTEN_MOST)
 		return q->is_full ? MOSAIC_E_NOSPACE : MOSAIC_E_AGAIN;
-	struct chunk *chunk = q->last;
-	if (!chunk || chunk->capacity - chunk->len < max_len)
-		chunk = cqueue_add_chunk(q, max_len);
-	if (!chunk)
+	if (q->room_left < max_len && !cqueue_add_chunk(q, max_len))
 		return MOSAIC_E_NOSPACE;
-	room->ptr = chunk->bytes + chunk->len;
+	room->ptr = q->room_at;
 	room->len = max_len;
 	q->reserved = max_len;
 	return 0;
@@ -165,9 +174,14 @@ void cqueue_commit(struct queue *q, uint32_t len)
 	q->reserved = 0;
 	if (len == 0)
 		return;
+	bool is_first = q->end == q->begin;
 	q->last->len += len;
+	q->room_at += len;
+	q->room_left -= len;
 	q->end += len;
 	cqueue_mark_dirty(q);
+	if (is_first)
+		cqueue_first(q);
 	if (q->end - q->written >= WRITE_AT && !q->is_writing && !q->is_full) {
 		q->write_to = q->end;
 		cqueue_write(q);

@@ -37,19 +37,25 @@ struct queue {
 	struct mosaic_stream base; /* first */
 	uint64_t begin, end;
 	uint64_t written;      /* below: in the files (the page cache) */
-	uint64_t synced;       /* below: durable */
 	struct chunk *head, *last; /* cover at least [written, end) */
+	uint8_t *room_at;      /* what is left of the last one */
+	uint32_t room_left;
+	uint32_t reserved;
+	struct queue *dirty_next, **dirty_link; /* in store->dirty while end > synced */
+	uint64_t synced;       /* below: durable */
 	struct queue_file *files[FILE_SLOTS];
 	struct mosaic_req *room;
-	struct queue *dirty_next, **dirty_link; /* in store->dirty while end > synced */
 	struct queue *zombie_next;
+	struct queue *first_next; /* in store->firsts */
 	struct queue_cut *cut;  /* waits for the write under way, then runs */
 	struct queue_delete *drop; /* when dropped: runs after both */
-	uint32_t reserved;
 	uint32_t refs;          /* the table and everything under way */
 	bool is_writing, is_full, is_dropped, is_new; /* new: a file was made since the last sync */
+	bool is_waiting_first; /* in store->firsts */
+	bool is_first; /* the write under way is one of store->n_firsts */
 	uint64_t write_to;      /* write on until here without waiting for more */
 	uint64_t again_from, again_upto; /* the next sync writes these bytes again */
+	uint64_t sized_file;    /* the file that starts here has its full size; UINT64_MAX: none */
 	uint64_t filler_from;   /* filler up to `begin` is still to be written; == begin: none */
 };
 
@@ -78,12 +84,16 @@ int32_t cqueue_drop(struct queue *q, struct mosaic_req *req);
 void chunk_unref(struct chunk *chunk);
 /* Forgets chunks that are written; all of them with `all`, else the last one stays for more. */
 void cqueue_forget_chunks(struct queue *q, bool all);
+/* `last` or none is the last chunk, and takes no more. */
+void cqueue_end_chunks(struct queue *q, struct chunk *last);
 /* In store->dirty, for the next sync, or not. */
 void cqueue_mark_dirty(struct queue *q);
 void cqueue_undirty(struct queue *q);
 
 /* queue_write.c */
 void cqueue_write(struct queue *q);
+/* The queue has its first units: its folder and file are made soon, while nobody waits for them. */
+void cqueue_first(struct queue *q);
 /* Runs a cut that waited for a write. */
 void cqueue_run_cut(struct queue *q);
 void cqueue_drop_step(struct queue *q);

@@ -31,9 +31,14 @@ struct queue_batch {
 	struct queue_batch *next;
 	struct mosaic_req *req;
 	struct queue *only;
+	struct queue *todo; /* dirty when the batch began, not looked at yet */
 	uint32_t n, first; /* queues[first..] may still have bytes to write */
-	bool is_syncing, writes_again;
-	struct batch_queue *queues;
+	uint32_t n_settled;
+	enum { BATCH_WRITES, BATCH_SYNCS, BATCH_SETTLES } stage;
+	int32_t status;
+	bool writes_again;
+	bool is_full; /* some bytes could not be written */
+	struct batch_queue *queues; /* as many as were dirty */
 };
 
 /* ---- [worker] ---- */
@@ -130,44 +135,76 @@ static void batch_run(struct job *job)
 
 /* ---- [core] ---- */
 
-static void batch_start(struct mosaic_store *store);
+/* A turn of the loop looks at so many queues: of 100,000, far apart in memory, 10 ms would be felt
+ * by every send. */
+#define QUEUES_A_TURN 256
 
-static void batch_end(struct queue_batch *batch, int32_t status)
+static void batch_turn(struct mosaic_req *req);
+
+static void batch_post(struct mosaic_store *store)
 {
-	struct mosaic_store *store = batch->job.store;
+	if (store->is_batch_posted)
+		return;
+	store->is_batch_posted = true;
+	store->batch_req.done = batch_turn;
+	store->batch_req.data = store;
+	store->host->post(store->host, &store->batch_req);
+}
+
+/* What was written by this batch is durable, or not: the queue is let go. */
+static void batch_settle(struct queue_batch *batch, const struct batch_queue *b)
+{
+	struct queue *q = b->queue;
+	/* A cut meanwhile: what was written after it is not known to be durable. */
+	if (batch->status == 0 && !q->is_dropped && !q->cut && b->upto <= q->end &&
+	    q->written >= b->upto && q->synced == b->from)
+		q->synced = b->upto;
+	if (batch->status == 0 && b->again_upto == q->again_upto)
+		q->again_from = q->again_upto = 0;
+	if (batch->status == 0 && q->synced >= q->end) {
+		cqueue_undirty(q);
+		cqueue_forget_chunks(q, true);
+	}
+	cqueue_unref(q);
+}
+
+static void batch_settle_step(struct mosaic_store *store)
+{
+	struct queue_batch *batch = store->batch;
+	for (uint32_t i = 0; i < QUEUES_A_TURN && batch->n_settled < batch->n; i++)
+		batch_settle(batch, &batch->queues[batch->n_settled++]);
+	if (batch->n_settled < batch->n) {
+		batch_post(store);
+		return;
+	}
 	struct mosaic_req *req = batch->req;
-	for (uint32_t i = 0; i < batch->n; i++)
-		cqueue_unref(batch->queues[i].queue);
+	int32_t status = batch->status;
 	store->batch = NULL;
 	free(batch->queues);
 	free(batch);
 	store_done(store, req, status);
-	batch_start(store);
+	if (store->batches_waiting)
+		batch_post(store);
+}
+
+static void batch_end(struct queue_batch *batch, int32_t status)
+{
+	batch->status = status;
+	batch->stage = BATCH_SETTLES;
+	while (batch->todo) { /* of no use any more, but dirty */
+		struct queue *q = batch->todo;
+		cqueue_undirty(q);
+		cqueue_mark_dirty(q);
+	}
+	batch_settle_step(batch->job.store);
 }
 
 static void batch_done(struct job *job)
 {
 	struct queue_batch *batch = (struct queue_batch *)job;
-	if (job->status != 0) {
+	if (job->status != 0)
 		store_fail(job->store, MOSAIC_E_IO, job->os_errno, job->what, QUEUE_FOLDER);
-		batch_end(batch, MOSAIC_E_IO);
-		return;
-	}
-	for (uint32_t i = 0; i < batch->n; i++) {
-		struct queue *q = batch->queues[i].queue;
-		uint64_t upto = batch->queues[i].upto;
-		/* A cut meanwhile: what was written after it is not known to be durable. */
-		if (!q->is_dropped && !q->cut && upto <= q->end && q->written >= upto &&
-		    q->synced == batch->queues[i].from)
-			q->synced = upto;
-		if (batch->queues[i].again_upto == q->again_upto)
-			q->again_from = q->again_upto = 0;
-		if (q->synced >= q->end) {
-			cqueue_undirty(q);
-			cqueue_forget_chunks(q, true);
-		}
-	}
-	batch_end(batch, 0);
+	batch_end(batch, job->status != 0 ? MOSAIC_E_IO : 0);
 }
 
 static void batch_sync(struct queue_batch *batch)
@@ -191,45 +228,84 @@ void cqueue_distrust(struct queue *q, uint64_t from)
 	q->again_upto = q->written > q->again_from ? q->written : q->again_from;
 }
 
+static void batch_add(struct queue_batch *batch, struct queue *q)
+{
+	if (q->is_full && !q->is_writing)
+		q->write_to = q->written; /* to be tried again */
+	q->refs++;
+	batch->queues[batch->n++] = (struct batch_queue){ .queue = q,
+							  .from = q->synced,
+							  .upto = q->end,
+							  .again_from = q->again_from,
+							  .again_upto = q->again_upto };
+	batch->writes_again |= q->again_from < q->again_upto;
+}
+
+/* Looks at one more; false: there is none. */
+static bool batch_take(struct queue_batch *batch)
+{
+	struct queue *q = batch->todo;
+	if (!q)
+		return false;
+	cqueue_undirty(q);
+	cqueue_mark_dirty(q); /* until the batch has settled it */
+	batch_add(batch, q);
+	return true;
+}
+
+/* Whether bytes of a queue are still to be written. */
+static bool batch_write(struct queue_batch *batch, struct batch_queue *b)
+{
+	struct queue *q = b->queue;
+	b->upto = b->upto < q->end ? b->upto : q->end;
+	if (q->is_dropped || q->written >= b->upto)
+		return false;
+	if (q->is_writing || q->cut)
+		return true;
+	if (q->is_full && q->write_to >= b->upto) { /* it was tried for this batch */
+		batch->is_full = true;
+		return false;
+	}
+	q->write_to = q->write_to > b->upto ? q->write_to : b->upto;
+	cqueue_write(q);
+	batch->is_full |= !q->is_writing;
+	return q->is_writing;
+}
+
+/* All bytes of the first one are written: the sync makes its new files durable. */
+static void batch_leave_first(struct queue_batch *batch)
+{
+	struct batch_queue *b = &batch->queues[batch->first++];
+	b->is_new = b->queue->is_new;
+	b->queue->is_new = false;
+}
+
 void cqueue_batch_step(struct mosaic_store *store)
 {
 	struct queue_batch *batch = store->batch;
-	if (!batch || batch->is_syncing)
+	if (!batch || batch->stage != BATCH_WRITES)
 		return;
 	uint32_t writing = 0;
-	bool is_full = false;
-	for (uint32_t i = batch->first; i < batch->n && writing < WRITES_AT_ONCE; i++) {
-		struct batch_queue *b = &batch->queues[i];
-		struct queue *q = b->queue;
-		b->upto = b->upto < q->end ? b->upto : q->end;
-		bool has_more = !q->is_dropped && q->written < b->upto;
-		if (has_more && !q->is_writing && !q->cut) {
-			if (q->is_full && q->write_to >= b->upto) {
-				is_full = true; /* it was tried for this batch */
-				has_more = false;
-			} else {
-				q->write_to = q->write_to > b->upto ? q->write_to : b->upto;
-				cqueue_write(q);
-				has_more = q->is_writing;
-				is_full |= !has_more;
-			}
-		}
-		b->is_new = q->is_new;
+	for (uint32_t i = batch->first, looked = 0;
+	     (i < batch->n || batch_take(batch)) && writing < WRITES_AT_ONCE &&
+	     looked < QUEUES_A_TURN;
+	     i++, looked++) {
+		bool has_more = batch_write(batch, &batch->queues[i]);
 		writing += has_more;
 		if (!has_more && i == batch->first)
-			batch->first++;
+			batch_leave_first(batch);
 	}
-	if (store->is_broken || (is_full && writing == 0)) {
+	if (store->is_broken || (batch->is_full && writing == 0)) {
 		batch_end(batch, store->is_broken ? MOSAIC_E_FATAL : MOSAIC_E_NOSPACE);
 		return;
 	}
 	if (writing > 0)
+		return; /* its end comes here again */
+	if (batch->first < batch->n || batch->todo) {
+		batch_post(store);
 		return;
-	for (uint32_t i = 0; i < batch->n; i++) {
-		batch->queues[i].is_new = batch->queues[i].queue->is_new;
-		batch->queues[i].queue->is_new = false;
 	}
-	batch->is_syncing = true;
+	batch->stage = BATCH_SYNCS;
 	if (!batch->writes_again) {
 		batch_sync(batch);
 		return;
@@ -239,49 +315,38 @@ void cqueue_batch_step(struct mosaic_store *store)
 	worker_submit(&store->helper, &batch->job);
 }
 
-static bool batch_collect(struct queue_batch *batch, struct mosaic_store *store)
-{
-	uint32_t n = 0;
-	for (struct queue *q = store->dirty; q; q = q->dirty_next)
-		n++;
-	batch->queues = calloc(n + 1, sizeof(*batch->queues));
-	if (!batch->queues)
-		return false;
-	for (struct queue *q = store->dirty; q; q = q->dirty_next) {
-		if (batch->only && batch->only != q)
-			continue;
-		if (q->is_full && !q->is_writing)
-			q->write_to = q->written; /* to be tried again */
-		q->refs++;
-		batch->queues[batch->n++] = (struct batch_queue){ .queue = q,
-								  .from = q->synced,
-								  .upto = q->end,
-								  .again_from = q->again_from,
-								  .again_upto = q->again_upto };
-		batch->writes_again |= q->again_from < q->again_upto;
-	}
-	return true;
-}
-
 static void batch_start(struct mosaic_store *store)
 {
-	if (store->batch || !store->batches_waiting)
-		return;
 	struct queue_batch *batch = store->batches_waiting;
+	if (!batch)
+		return;
 	store->batches_waiting = batch->next;
 	store->batch = batch;
-	if (!batch_collect(batch, store))
+	batch->queues = calloc(store->n_dirty + 1, sizeof(*batch->queues));
+	if (!batch->queues) {
 		batch_end(batch, MOSAIC_E_NOMEM);
-	else
-		cqueue_batch_step(store);
+		return;
+	}
+	if (batch->only && batch->only->dirty_link) {
+		batch_add(batch, batch->only);
+	} else if (!batch->only && store->dirty) {
+		batch->todo = store->dirty;
+		batch->todo->dirty_link = &batch->todo;
+		store->dirty = NULL;
+	}
+	cqueue_batch_step(store);
 }
 
-/* A batch that ends inside the call would break the rule that done() comes later. */
-static void batch_first(struct mosaic_req *req)
+static void batch_turn(struct mosaic_req *req)
 {
 	struct mosaic_store *store = req->data;
 	store->is_batch_posted = false;
-	batch_start(store);
+	if (!store->batch)
+		batch_start(store);
+	else if (store->batch->stage == BATCH_SETTLES)
+		batch_settle_step(store);
+	else
+		cqueue_batch_step(store);
 	store_close_step(store);
 }
 
@@ -302,11 +367,7 @@ int32_t cqueue_sync(struct mosaic_store *store, struct queue *q, struct mosaic_r
 	while (*link)
 		link = &(*link)->next;
 	*link = batch;
-	if (!store->batch && !store->is_batch_posted) {
-		store->is_batch_posted = true;
-		store->batch_req.done = batch_first;
-		store->batch_req.data = store;
-		store->host->post(store->host, &store->batch_req);
-	}
+	if (!store->batch) /* later: done() must not come inside of the call */
+		batch_post(store);
 	return MOSAIC_PENDING;
 }

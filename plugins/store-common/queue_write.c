@@ -21,6 +21,7 @@
 #define FILES_MOST 256
 #define STALE UINT64_MAX /* start of a file that is gone; closed with its last reference */
 #define WRITE_RUN (100 * QUEUE_UNIT) /* who writes that much does it again soon */
+#define FIRSTS_AT_ONCE 8
 #define RETRY_NS UINT64_C(1000000000)
 
 /* ---- open files ---- */
@@ -112,6 +113,7 @@ struct queue_write {
 	int fd;                  /* out: opened by the job */
 	uint64_t from, to, file_start, file_bytes;
 	uint64_t filler_from; /* == from: none */
+	bool is_sized; /* the file is there with all of its size */
 	bool made_file;
 	bool closes_file; /* as soon as it is written: one of many with little to write */
 	int n;
@@ -144,8 +146,11 @@ static int write_open(struct queue_write *w)
 {
 	char path[QUEUE_PATH_BYTES];
 	cqueue_path(path, w->queue, w->file_start);
-	int fd = io_open(w->job.store->dir_fd, path, O_RDWR | O_CREAT);
+	int fd = w->is_sized ? io_open(w->job.store->dir_fd, path, O_RDWR) : -ENOENT;
 	struct stat st;
+	if (fd != -ENOENT)
+		return fd;
+	fd = io_open(w->job.store->dir_fd, path, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) != 0) {
@@ -211,6 +216,8 @@ void cqueue_retry(struct mosaic_timer *timer)
 			cqueue_write(q);
 }
 
+static void firsts_step(struct mosaic_store *store);
+
 static void write_done(struct job *job)
 {
 	struct queue_write *w = (struct queue_write *)job;
@@ -227,6 +234,7 @@ static void write_done(struct job *job)
 	if (job->status == 0) {
 		q->is_full = false;
 		q->filler_from = q->begin;
+		q->sized_file = q->cut ? UINT64_MAX : w->file_start;
 		/* A cut meanwhile took the end back: what follows it is not this write's. */
 		if (!q->cut && w->to > q->written)
 			q->written = w->to;
@@ -243,6 +251,11 @@ static void write_done(struct job *job)
 		cqueue_run_cut(q);
 	else if (goes_on)
 		cqueue_write(q);
+	if (q->is_first) {
+		q->is_first = false;
+		store->n_firsts--;
+		firsts_step(store);
+	}
 	cqueue_batch_step(store);
 	cqueue_unref(q);
 }
@@ -298,11 +311,51 @@ void cqueue_write(struct queue *q)
 	}
 	w->to = at;
 	w->file = cqueue_file_find(q, w->file_start);
+	w->is_sized = w->file_start == q->sized_file;
 	/* It would drive out the file of a busier queue, closed by the core thread. */
 	w->closes_file = store->n_files >= FILES_MOST && w->to - w->from < WRITE_RUN;
+	/* One of the many of a batch; else somebody may wait for room. */
+	w->job.is_patient = (store->batch || q->is_first) && !q->room;
 	q->is_writing = true;
 	q->refs++;
 	worker_submit(&store->helper, &w->job);
+}
+
+/* ---- first units ---- */
+
+/* A folder and a file cost five writes: made one by one as the queues come, they are no burden to
+ * the batch that makes 10,000 of them durable. Few at a time: the commit log's next pages wait on
+ * the helper too. */
+static void firsts_step(struct mosaic_store *store)
+{
+	while (store->firsts && store->n_firsts < FIRSTS_AT_ONCE) {
+		struct queue *q = store->firsts;
+		store->firsts = q->first_next;
+		q->is_waiting_first = false;
+		if (!q->is_writing && !store->is_closing) {
+			q->write_to = q->end;
+			q->is_first = true;
+			cqueue_write(q);
+			q->is_first = q->is_writing;
+			store->n_firsts += q->is_first;
+		}
+		cqueue_unref(q);
+	}
+}
+
+void cqueue_first(struct queue *q)
+{
+	struct mosaic_store *store = q->base.store;
+	if (q->is_waiting_first)
+		return;
+	if (!store->firsts)
+		store->firsts_last = &store->firsts;
+	q->refs++;
+	q->is_waiting_first = true;
+	q->first_next = NULL;
+	*store->firsts_last = q;
+	store->firsts_last = &q->first_next;
+	firsts_step(store);
 }
 
 /* ---- truncate ---- */
@@ -409,13 +462,13 @@ void cqueue_run_cut(struct queue *q)
 static void cut_chunks(struct queue *q, uint64_t to)
 {
 	struct chunk **link = &q->head;
-	q->last = NULL;
+	cqueue_end_chunks(q, NULL);
 	while (*link && (*link)->start < to) {
 		struct chunk *chunk = *link;
 		if (chunk->start + chunk->len > to)
 			chunk->len = (uint32_t)(to - chunk->start);
 		chunk->capacity = chunk->len;
-		q->last = chunk;
+		cqueue_end_chunks(q, chunk);
 		link = &chunk->next;
 	}
 	struct chunk *gone = *link;
@@ -453,6 +506,7 @@ int32_t cqueue_truncate(struct queue *q, uint64_t to, struct mosaic_req *req)
 	q->synced = q->synced < to ? q->synced : to;
 	q->write_to = q->write_to < to ? q->write_to : to;
 	q->reserved = 0;
+	q->sized_file = UINT64_MAX;
 	q->cut = cut;
 	q->refs++;
 	if (!q->is_writing)
@@ -550,6 +604,7 @@ int32_t cqueue_trim(struct queue *q, uint64_t below, struct mosaic_req *req)
 	d->upto = keep;
 	cqueue_files_close(q);
 	q->begin = q->filler_from = keep;
+	q->sized_file = UINT64_MAX;
 	q->synced = q->synced > keep ? q->synced : keep;
 	q->written = q->written > keep ? q->written : keep;
 	cqueue_forget_chunks(q, false);

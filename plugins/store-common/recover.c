@@ -262,7 +262,8 @@ static void keep_last_unit(struct queue *q, int fd, uint64_t start)
 		free(chunk);
 		return;
 	}
-	q->head = q->last = chunk;
+	q->head = chunk;
+	cqueue_end_chunks(q, chunk);
 }
 
 /* 0 or -errno; -EUCLEAN: a wrong size. */

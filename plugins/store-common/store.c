@@ -261,7 +261,8 @@ static void close_sync(struct mosaic_store *store)
 
 void store_close_step(struct mosaic_store *store)
 {
-	if (!store->close_req || store->n_pending > 0 || store->n_jobs > 0)
+	if (!store->close_req || store->n_pending > 0 || store->n_jobs > 0 ||
+	    store->is_batch_posted)
 		return;
 	if (store->close_stage == CLOSE_WAIT) {
 		close_sync(store);

@@ -102,6 +102,9 @@ struct mosaic_store {
 	struct commit_log *log; /* NULL before open */
 
 	struct queue *dirty;        /* queues whose end is not durable, in any order */
+	uint32_t n_dirty;           /* with those that the batch has not looked at yet */
+	struct queue *firsts, **firsts_last; /* have first units, and soon a file */
+	uint32_t n_firsts;          /* files that are being made for them */
 	struct queue *zombies;      /* dropped, files not yet deleted */
 	struct queue_file *lru_new, *lru_old;
 	uint32_t n_files;

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define THROUGH_MOST 32
 #define STACK_BYTES (256 * 1024)
 #define TIMER_SLACK_NS 1000UL
 
@@ -20,27 +21,57 @@ static void give_way(int nice)
 	(void)syscall(SYS_ioprio_set, WHO_PROCESS, 0, BEST_EFFORT | LAST_LEVEL);
 }
 
+/* The next job; NULL: there is none, and without `waits` perhaps for this moment only. */
+static struct job *worker_take(struct worker *w, bool waits)
+{
+	pthread_mutex_lock(&w->mutex);
+	while (!w->head && !w->is_stopping && waits)
+		pthread_cond_wait(&w->wake, &w->mutex);
+	struct job *job = w->head;
+	if (job) {
+		w->head = job->next;
+		if (!w->head)
+			w->tail = &w->head;
+	}
+	pthread_mutex_unlock(&w->mutex);
+	return job;
+}
+
+/* Jobs that are through and not yet posted, in order: each post may wake the core thread. */
+struct through {
+	struct job *first, **last;
+	uint32_t n;
+};
+
+static void through_post(struct worker *w, struct through *through)
+{
+	for (struct job *job = through->first, *next; job; job = next) {
+		next = job->next;
+		w->host->post(w->host, &job->req);
+	}
+	*through = (struct through){ .last = &through->first };
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	struct through through = { .last = &through.first };
 	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS); /* a pause of 8 us is not 58 */
 	if (w->nice > 0)
 		give_way(w->nice);
 	for (;;) {
-		pthread_mutex_lock(&w->mutex);
-		while (!w->head && !w->is_stopping)
-			pthread_cond_wait(&w->wake, &w->mutex);
-		struct job *job = w->head;
-		if (job) {
-			w->head = job->next;
-			if (!w->head)
-				w->tail = &w->head;
-		}
-		pthread_mutex_unlock(&w->mutex);
-		if (!job)
+		struct job *job = worker_take(w, through.n == 0);
+		if (!job && through.n == 0)
 			return NULL;
-		job->run(job);
-		w->host->post(w->host, &job->req);
+		if (job) {
+			job->run(job);
+			job->next = NULL;
+			*through.last = job;
+			through.last = &job->next;
+			through.n++;
+		}
+		if (!job || !job->is_patient || through.n >= THROUGH_MOST)
+			through_post(w, &through);
 	}
 }
 

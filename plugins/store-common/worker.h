@@ -18,6 +18,7 @@ struct job {
 	int32_t status;                /* MOSAIC_E_... */
 	int32_t os_errno;
 	const char *what; /* literal: what failed */
+	bool is_patient;  /* done() may come together with that of jobs behind this one */
 };
 
 struct worker {

@@ -60,6 +60,11 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *iov, int n, off_t at)
 	int us = __atomic_load_n(&faults.pwritev_us, __ATOMIC_SEQ_CST);
 	if (us != 0)
 		usleep((useconds_t)us);
+	int once = __atomic_exchange_n(&faults.pwritev_once, 0, __ATOMIC_SEQ_CST);
+	if (once != 0) {
+		errno = once;
+		return -1;
+	}
 	return fails(&faults.pwritev) ? -1 : __real_pwritev(fd, iov, n, at);
 }
 

@@ -152,6 +152,95 @@ static void many_queues_need_few_descriptors(void **state)
 	stop(&k);
 }
 
+/* Its folders cost more than all that a send does: they are made before a sync waits for them. */
+static void a_new_queue_gets_its_file_unasked(void **state)
+{
+	struct store_kit k;
+	start(&k, state);
+	kit_open_at(&k, 0);
+	struct mosaic_stream *q = kit_queue(&k, "T", 3);
+	kit_append(&k, q, 20);
+	const char *file = "consumequeue/T/3/00000000000000000000";
+	for (int i = 0; i < 500 && size_of(&k, file) != 4000; i++)
+		loop_host_turn(&k.h, 20);
+	assert_int_equal(size_of(&k, file), 4000);
+	kit_append(&k, q, 20);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	kit_check(&k, q, 0, 40);
+	stop(&k);
+}
+
+#define N_MANY 700
+
+static void append_to_many(struct store_kit *k)
+{
+	for (int i = 0; i < N_MANY; i++)
+		kit_append(k, kit_queue(k, "T", i), 20);
+}
+
+/* On the disk, not in the memory of the store. */
+static void assert_many_are_written(const struct store_kit *k, uint64_t len)
+{
+	for (int i = 0; i < N_MANY; i++) {
+		char name[64];
+		uint8_t bytes[200];
+		snprintf(name, sizeof(name), "consumequeue/T/%d/00000000000000000000", i);
+		int fd = open(path_of(k, name), O_RDONLY);
+		assert_true(fd >= 0);
+		assert_true(len <= sizeof(bytes));
+		assert_int_equal(read(fd, bytes, len), len);
+		close(fd);
+		for (uint64_t at = 0; at < len; at++)
+			assert_int_equal(bytes[at], kit_byte(at));
+	}
+}
+
+/* A batch looks at some of them at a time; what comes meanwhile, and what goes, do not disturb. */
+static void a_sync_of_many_queues_covers_all_of_them(void **state)
+{
+	struct store_kit k;
+	struct mosaic_req syncs[2], drop;
+	uint32_t n_done[2], n_dropped;
+	start(&k, state);
+	kit_open_at(&k, 0);
+	append_to_many(&k);
+	kit_append(&k, kit_queue(&k, "gone", 0), 20);
+	for (int i = 0; i < 2; i++) {
+		kit_expect(&syncs[i], &n_done[i]);
+		assert_true(k.ops->sync_queues(k.store, &syncs[i]) >= 0);
+		if (i == 0)
+			loop_host_turn(&k.h, 0);
+		append_to_many(&k);
+	}
+	kit_expect(&drop, &n_dropped);
+	assert_true(k.ops->stream_drop(kit_queue(&k, "gone", 0), &drop) >= 0);
+	for (int i = 0; i < 2; i++) {
+		kit_wait(&k, &n_done[i]);
+		assert_int_equal(syncs[i].status, 0);
+		assert_many_are_written(&k, i == 0 ? 20 : 40);
+	}
+	kit_wait(&k, &n_dropped);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	assert_many_are_written(&k, 60);
+	stop(&k);
+}
+
+/* The others go on; in the end the sync is not told as done, and the next one is whole. */
+static void a_sync_in_which_one_write_met_a_full_disk_fails(void **state)
+{
+	struct store_kit k;
+	start(&k, state);
+	kit_open_at(&k, 0);
+	append_to_many(&k);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	append_to_many(&k);
+	fault_set(&faults.pwritev_once, ENOSPC);
+	assert_int_equal(kit_sync_queues(&k), MOSAIC_E_NOSPACE);
+	assert_int_equal(kit_sync_queues(&k), 0);
+	assert_many_are_written(&k, 40);
+	stop(&k);
+}
+
 /* ---- directories that cannot be used ---- */
 
 static void a_path_that_is_no_directory_is_refused(void **state)
@@ -623,6 +712,9 @@ static const struct CMUnitTest rules[] = {
 	KIT_RULE(files_are_laid_out_as_rocketmq_does),
 	KIT_RULE(default_segments_open_and_close_quickly),
 	KIT_RULE(many_queues_need_few_descriptors),
+	KIT_RULE(a_new_queue_gets_its_file_unasked),
+	KIT_RULE(a_sync_of_many_queues_covers_all_of_them),
+	KIT_RULE(a_sync_in_which_one_write_met_a_full_disk_fails),
 	KIT_RULE(a_path_that_is_no_directory_is_refused),
 	KIT_RULE(a_directory_without_rights_is_refused),
 	KIT_RULE(a_lock_of_another_process_is_respected),
