@@ -8,8 +8,8 @@
 /* For each 1024 queues a sync comes this much later: one that finds two units in each of 100,000
  * queues writes 100,000 files for them. A restart reads this much more, a fraction of what it takes
  * to find that many queues. */
-#define SYNC_MORE_NS (SECOND_NS / 5)
-#define SYNC_MORE_BYTES (UINT64_C(8) << 20)
+#define SYNC_MORE_NS (SECOND_NS / 2)
+#define SYNC_MORE_BYTES (UINT64_C(32) << 20)
 #define AT_RESUME 64
 #define RESUME_MAGIC UINT64_C(0x4d6f736169635232) /* "MosaicR2" */
 #define RESUME_BYTES 32

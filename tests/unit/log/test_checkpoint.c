@@ -77,6 +77,25 @@ static void queues_are_synced_every_five_seconds_when_dirty(void **state)
 	fixture_fini(&f);
 }
 
+/* 10,240 queues more than there are: 5 s and 0.5 s for each 1024. */
+static void many_queues_are_synced_more_seldom(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_init(&f);
+	assert_int_equal(fixture_open(&f), 0);
+	assert_int_equal(fixture_send(&f, "T", 0, "a", NULL), 0);
+	f.log->queues.count += 10240;
+	for (int i = 0; i < 24; i++) {
+		assert_int_equal(fixture_send(&f, "T", 0, "a", NULL), 0);
+		sync_log(&f);
+		fake_host_advance_ms(&f.h, 1000);
+	}
+	assert_int_equal(f.disk.n_queue_syncs, 2);
+	f.log->queues.count -= 10240;
+	fixture_fini(&f);
+}
+
 static void much_data_syncs_the_queues_early(void **state)
 {
 	(void)state;
@@ -200,6 +219,7 @@ int main(void)
 		cmocka_unit_test(idle_log_writes_nothing),
 		cmocka_unit_test(physic_time_waits_for_durable),
 		cmocka_unit_test(queues_are_synced_every_five_seconds_when_dirty),
+		cmocka_unit_test(many_queues_are_synced_more_seldom),
 		cmocka_unit_test(much_data_syncs_the_queues_early),
 		cmocka_unit_test(close_leaves_a_complete_checkpoint),
 		cmocka_unit_test(fields_of_apaches_broker_are_kept),
