@@ -411,6 +411,25 @@ enum rebuild_result rebuild_damaged(struct recovery *r, const struct message *m,
 
 /* ---- after the scan ---- */
 
+/* Most queues need no search for their first record: nothing was trimmed, or all of theirs. The
+ * last unit alone does not tell, it may be damaged; a store has it and its neighbour in memory. */
+static int look_at_ends(struct recovery *r, struct queue *q)
+{
+	struct queue_recovery *qr = q->recovery;
+	int64_t low = q->max_offset - 2, high = q->max_offset;
+	if (r->info.begin == 0)
+		qr->high = qr->low;
+	if (low >= qr->low && low < qr->high && (high - 1) % qr->segment_units > 0) {
+		int rc = queue_bound(&qr->units, q, r->info.begin, &low, &high);
+		if (rc != 0)
+			return rc;
+		if (low == q->max_offset)
+			qr->low = low;
+	}
+	qr->has_looked = true;
+	return 0;
+}
+
 static void end_step(struct recovery *r)
 {
 	while (r->queue || recovery_walk(r)) {
@@ -428,8 +447,11 @@ static void end_step(struct recovery *r)
 			look_at_stream(r, q);
 			qr->low = qr->begin;
 			qr->high = q->max_offset;
+			qr->has_looked = false;
 		}
-		int rc = queue_bound(&qr->units, q, r->info.begin, &qr->low, &qr->high);
+		int rc = qr->has_looked ? 0 : look_at_ends(r, q);
+		if (rc == 0)
+			rc = queue_bound(&qr->units, q, r->info.begin, &qr->low, &qr->high);
 		if (!recovery_has(r, rc, "cannot read a consume queue"))
 			return;
 		q->min_offset = qr->low;

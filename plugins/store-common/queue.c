@@ -107,7 +107,7 @@ void cqueue_undirty(struct queue *q)
 
 static bool cqueue_add_chunk(struct queue *q, uint32_t least)
 {
-	uint32_t capacity = q->last ? q->last->capacity * 2 : CHUNK_FIRST;
+	uint32_t capacity = q->end > q->written ? q->last->capacity * 2 : CHUNK_FIRST;
 	uint32_t most = q->is_writing ? CHUNK_BUSY : CHUNK_MOST;
 	capacity = capacity < CHUNK_FIRST ? CHUNK_FIRST : capacity;
 	capacity = capacity < most ? capacity : most;

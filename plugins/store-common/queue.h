@@ -90,6 +90,9 @@ void cqueue_end_chunks(struct queue *q, struct chunk *last);
 void cqueue_mark_dirty(struct queue *q);
 void cqueue_undirty(struct queue *q);
 
+/* queue_find.c: [worker] the queues of a directory that is opened; 0, or E_... with open_error. */
+int32_t cqueue_find_all(struct mosaic_store *store);
+
 /* queue_write.c */
 void cqueue_write(struct queue *q);
 /* The queue has its first units: its folder and file are made soon, while nobody waits for them. */

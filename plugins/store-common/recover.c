@@ -5,11 +5,11 @@
  * What is refused, with a text that says what to do: no directory or no rights, a lock that another
  * process holds, segments of another size than configured, gaps between segments.
  */
+#include "folder.h"
 #include "ifile.h"
 #include "io.h"
 #include "queue.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,7 +26,6 @@
 #define LOCK_FILE "lock"
 #define LOCK_PAUSE_MS 10
 #define LOCK_TRIES 100 /* a second */
-#define SCAN_BYTES (64 * 1024)
 
 void log_path(char path[PATH_BYTES], uint64_t start)
 {
@@ -43,70 +42,6 @@ int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, con
 	store->open_error.code = code;
 	store->open_error.os_errno = os_errno;
 	return code;
-}
-
-/* ---- folders of files that are named by their start ---- */
-
-struct starts {
-	uint64_t *at;
-	uint32_t n, capacity;
-};
-
-static int starts_compare(const void *a, const void *b)
-{
-	uint64_t x, y;
-	memcpy(&x, a, sizeof(x));
-	memcpy(&y, b, sizeof(y));
-	return (x > y) - (x < y);
-}
-
-static bool parse_start(const char *name, uint64_t *start)
-{
-	if (strlen(name) != 20 || strspn(name, "0123456789") != 20)
-		return false;
-	errno = 0;
-	*start = strtoull(name, NULL, 10);
-	return errno == 0 && *start <= INT64_MAX;
-}
-
-static bool starts_add(struct starts *starts, uint64_t start)
-{
-	if (starts->n == starts->capacity) {
-		uint32_t capacity = starts->capacity ? starts->capacity * 2 : 16;
-		uint64_t *grown = realloc(starts->at, capacity * sizeof(*grown));
-		if (!grown)
-			return false;
-		starts->at = grown;
-		starts->capacity = capacity;
-	}
-	starts->at[starts->n++] = start;
-	return true;
-}
-
-static DIR *open_folder(int dir_fd, const char *path)
-{
-	int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (fd >= 0 && !dir)
-		close(fd);
-	return dir;
-}
-
-/* Sorted; other names are left alone. 0 or an errno; a missing folder is empty. */
-static int find_starts(int dir_fd, const char *path, struct starts *starts)
-{
-	DIR *dir = open_folder(dir_fd, path);
-	if (!dir)
-		return errno == ENOENT ? 0 : errno;
-	int rc = 0;
-	uint64_t start;
-	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
-		if (parse_start(e->d_name, &start) && !starts_add(starts, start))
-			rc = ENOMEM;
-	closedir(dir);
-	if (starts->n > 1)
-		qsort(starts->at, starts->n, sizeof(*starts->at), starts_compare);
-	return rc;
 }
 
 /* ---- the commit log ---- */
@@ -167,7 +102,11 @@ static int32_t find_log(struct mosaic_store *store)
 {
 	struct starts starts = { 0 };
 	uint64_t size = store->options.segment_bytes;
-	int rc = find_starts(store->dir_fd, LOG_FOLDER, &starts);
+	DIR *dir = folder_open(store->dir_fd, LOG_FOLDER);
+	int rc = dir ? folder_list(dir, &starts) : errno;
+	rc = !dir && rc == ENOENT ? 0 : rc;
+	if (dir)
+		closedir(dir);
 	int32_t status = 0;
 	if (rc != 0)
 		status = store_refuse(store, MOSAIC_E_IO, rc, "cannot list %s/" LOG_FOLDER ": %s",
@@ -188,222 +127,6 @@ static int32_t find_log(struct mosaic_store *store)
 		status = store_refuse(store, MOSAIC_E_IO, rc, "cannot use %s/" LOG_FOLDER ": %s",
 				      store->options.dir, strerror(rc));
 	return status;
-}
-
-/* ---- consume queues ---- */
-
-static const uint8_t zero_unit[QUEUE_UNIT];
-
-/* End of the last unit in [0, upto) of the file that is not zero; 0: none. -errno. */
-static int64_t last_unit(int fd, uint64_t from, uint64_t upto, uint8_t *buf)
-{
-	from -= from % QUEUE_UNIT;
-	upto = (upto + QUEUE_UNIT - 1) / QUEUE_UNIT * QUEUE_UNIT;
-	while (upto > from) {
-		uint64_t part = SCAN_BYTES - SCAN_BYTES % QUEUE_UNIT;
-		part = upto - from < part ? upto - from : part;
-		int64_t n = io_pread(fd, buf, part, upto - part);
-		if (n < 0)
-			return n;
-		for (int64_t at = n - n % QUEUE_UNIT - QUEUE_UNIT; at >= 0; at -= QUEUE_UNIT)
-			if (memcmp(buf + at, zero_unit, QUEUE_UNIT) != 0)
-				return (int64_t)(upto - part) + at + QUEUE_UNIT;
-		upto -= part;
-	}
-	return 0;
-}
-
-/* The data extents of a file, the last that has a unit counts: holes are not read. */
-static int64_t file_end(int fd, uint64_t size, uint8_t *buf)
-{
-	int64_t end = 0;
-	for (off_t hole = 0;;) {
-		off_t data = lseek(fd, hole, SEEK_DATA);
-		if (data < 0)
-			return errno == ENXIO ? end : -errno;
-		hole = lseek(fd, data, SEEK_HOLE);
-		if (hole < 0)
-			return -errno;
-		uint64_t upto = (uint64_t)hole < size ? (uint64_t)hole : size;
-		int64_t last = last_unit(fd, (uint64_t)data, upto, buf);
-		if (last < 0)
-			return last;
-		end = last > end ? last : end;
-	}
-}
-
-/* Bytes of leading filler: units that a queue which began later does not have. */
-static int64_t filler_end(int fd, int64_t end, uint8_t *buf)
-{
-	static const uint8_t filler[QUEUE_UNIT] = { [8] = 0x7f, 0xff, 0xff, 0xff };
-	int64_t low = 0, high = end / QUEUE_UNIT; /* filler is a prefix: search its border */
-	for (int64_t middle = 0; low < high; middle = low + (high - low) / 2) { /* mostly none */
-		int64_t n = io_pread(fd, buf, QUEUE_UNIT, (uint64_t)middle * QUEUE_UNIT);
-		if (n < 0)
-			return n;
-		if (n == QUEUE_UNIT && memcmp(buf, filler, QUEUE_UNIT) == 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low * QUEUE_UNIT;
-}
-
-/* Keeps the last unit in memory: recovery asks every queue for it, and one read of the disk after
- * another takes seconds when there are many. Without memory it is read then. */
-static void keep_last_unit(struct queue *q, int fd, uint64_t start)
-{
-	struct chunk *chunk = malloc(sizeof(*chunk) + QUEUE_UNIT);
-	if (!chunk)
-		return;
-	*chunk = (struct chunk){ .start = q->end - QUEUE_UNIT, .refs = 1, .len = QUEUE_UNIT,
-				 .capacity = QUEUE_UNIT };
-	if (io_pread(fd, chunk->bytes, QUEUE_UNIT, chunk->start - start) != QUEUE_UNIT) {
-		free(chunk);
-		return;
-	}
-	q->head = chunk;
-	cqueue_end_chunks(q, chunk);
-}
-
-/* 0 or -errno; -EUCLEAN: a wrong size. */
-static int cqueue_scan_file(struct queue *q, uint64_t start, bool is_first, bool is_last,
-			   uint8_t *buf)
-{
-	struct mosaic_store *store = q->base.store;
-	uint64_t size = store->options.queue_segment_bytes;
-	char path[QUEUE_PATH_BYTES];
-	struct stat st;
-	cqueue_path(path, q, start);
-	int fd = io_open(store->dir_fd, path, O_RDWR);
-	if (fd < 0)
-		return fd;
-	int64_t rc = fstat(fd, &st) == 0 ? 0 : -errno;
-	if (rc == 0 && st.st_size == 0 && is_last) {
-		unlinkat(store->dir_fd, path, 0); /* will be made again with its size */
-	} else if (rc == 0 && (uint64_t)st.st_size != size) {
-		rc = -EUCLEAN;
-	} else if (rc == 0) {
-		int64_t end = q->end > start ? 0 : file_end(fd, size, buf);
-		rc = end < 0 ? end : 0;
-		if (end > 0) {
-			q->end = start + (uint64_t)end;
-			keep_last_unit(q, fd, start);
-		}
-		int64_t skip = 0;
-		if (is_first && rc == 0)
-			skip = filler_end(fd, (int64_t)(q->end - start), buf);
-		if (skip > 0)
-			q->begin = start + (uint64_t)skip;
-	}
-	close(fd);
-	return (int)rc;
-}
-
-/* From the last file back to the first that has a unit; earlier ones must be full. */
-static int cqueue_scan_files(struct queue *q, const struct starts *starts, uint8_t *buf)
-{
-	uint64_t size = q->base.store->options.queue_segment_bytes;
-	uint32_t first = starts->n - 1; /* of the files that follow each other to the last */
-	while (first > 0 && starts->at[first - 1] + size == starts->at[first])
-		first--;
-	q->begin = q->end = starts->at[first];
-	for (uint32_t i = starts->n; i > first; i--) {
-		bool is_first = i - 1 == first;
-		int rc = cqueue_scan_file(q, starts->at[i - 1], is_first, i == starts->n, buf);
-		if (rc != 0)
-			return rc;
-		if (q->end > starts->at[i - 1] && i - 1 > first)
-			i = first + 2; /* only the first is still of interest: its filler */
-	}
-	return 0;
-}
-
-static int32_t find_queue(struct mosaic_store *store, const char *topic, const char *id,
-			  uint8_t *buf)
-{
-	char path[QUEUE_PATH_BYTES], *rest;
-	errno = 0;
-	long queue_id = strtol(id, &rest, 10);
-	if (errno != 0 || *rest || rest == id || queue_id < 0 || queue_id > INT32_MAX)
-		return 0;
-	snprintf(path, sizeof(path), QUEUE_FOLDER "/%s/%s", topic, id);
-	struct starts starts = { 0 };
-	int rc = find_starts(store->dir_fd, path, &starts);
-	if (rc != 0 || starts.n == 0) {
-		free(starts.at);
-		return rc == 0 ? 0
-			       : store_refuse(store, MOSAIC_E_IO, rc, "cannot list %s/%s: %s",
-					store->options.dir, path, strerror(rc));
-	}
-	struct mosaic_stream_name name = { MOSAIC_CONSUME_QUEUE, (int32_t)queue_id, topic };
-	struct queue *q = NULL;
-	for (uint32_t i = 0; i < starts.n && store->was_broken; i++) {
-		snprintf(path, sizeof(path), QUEUE_FOLDER "/%s/%s/" SEGMENT_NAME_FORMAT, topic, id,
-			 starts.at[i]);
-		int fd = io_open(store->dir_fd, path, O_RDONLY);
-		recover_forget_cache(store, fd);
-		if (fd >= 0)
-			close(fd);
-	}
-	snprintf(path, sizeof(path), QUEUE_FOLDER "/%s/%s", topic, id);
-	if (cqueue_open(store, &name, &q) != 0) {
-		free(starts.at);
-		return store_refuse(store, MOSAIC_E_NOMEM, 0, "no memory for the queues of %s",
-			      store->options.dir);
-	}
-	rc = cqueue_scan_files(q, &starts, buf);
-	free(starts.at);
-	if (rc == -EUCLEAN)
-		return store_refuse(store, MOSAIC_E_CORRUPT, 0,
-			      "a file in %s/%s has not %" PRIu64 " bytes: set \"queueSegment\" to "
-			      "the size that wrote this directory (mappedFileSizeConsumeQueue), or "
-			      "move the folder " QUEUE_FOLDER " away and it is built again",
-			      store->options.dir, path, store->options.queue_segment_bytes);
-	if (rc != 0)
-		return store_refuse(store, MOSAIC_E_IO, -rc, "cannot read %s/%s: %s",
-				    store->options.dir, path, strerror(-rc));
-	q->written = q->write_to = q->end;
-	q->synced = store->was_clean ? q->end : q->begin;
-	q->filler_from = q->begin;
-	if (q->synced < q->end)
-		cqueue_mark_dirty(q);
-	return 0;
-}
-
-static int32_t find_queues_of(struct mosaic_store *store, const char *topic, uint8_t *buf)
-{
-	char path[QUEUE_PATH_BYTES];
-	snprintf(path, sizeof(path), QUEUE_FOLDER "/%s", topic);
-	DIR *dir = open_folder(store->dir_fd, path);
-	int32_t rc = 0;
-	if (!dir) /* a file among the topics is none of ours */
-		return errno == ENOTDIR || errno == ENOENT
-			       ? 0
-			       : store_refuse(store, MOSAIC_E_IO, errno, "cannot list %s/%s: %s",
-					store->options.dir, path, strerror(errno));
-	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
-		rc = find_queue(store, topic, e->d_name, buf);
-	closedir(dir);
-	return rc;
-}
-
-static int32_t find_queues(struct mosaic_store *store)
-{
-	DIR *dir = open_folder(store->dir_fd, QUEUE_FOLDER);
-	if (!dir)
-		return errno == ENOENT ? 0
-				       : store_refuse(store, MOSAIC_E_IO, errno,
-						"cannot list %s/" QUEUE_FOLDER ": %s",
-						store->options.dir, strerror(errno));
-	uint8_t *buf = malloc(SCAN_BYTES);
-	int32_t rc = buf ? 0 : store_refuse(store, MOSAIC_E_NOMEM, 0, "no memory");
-	for (struct dirent *e; rc == 0 && (e = readdir(dir));)
-		if (cqueue_topic_is_valid(e->d_name))
-			rc = find_queues_of(store, e->d_name, buf);
-	free(buf);
-	closedir(dir);
-	return rc;
 }
 
 /* ---- the directory ---- */
@@ -529,7 +252,7 @@ void recover_run(struct job *job)
 	if (rc == 0)
 		rc = find_log(store);
 	if (rc == 0)
-		rc = find_queues(store);
+		rc = cqueue_find_all(store);
 	int index_errno = rc == 0 ? ifile_find(store) : 0;
 	if (index_errno != 0)
 		rc = store_refuse(store, MOSAIC_E_IO, index_errno,

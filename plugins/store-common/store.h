@@ -8,7 +8,8 @@
  *           never syncs, so it is never long away
  *   syncer  syncs of the commit log, what acknowledgements wait for; where the engine needs one
  *   reader  store-mmap: brings in what is cold; gives way to all others
- *   slow    documents, syncs of consume queues, cuts and deletions of segments, open and close
+ *   slow    documents, syncs of consume queues, cuts and deletions of segments, open and close;
+ *           open has a few more for the consume queues, while it lasts
  */
 #ifndef STORE_COMMON_STORE_H
 #define STORE_COMMON_STORE_H

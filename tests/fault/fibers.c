@@ -147,6 +147,8 @@ WRAP(int, pthread_join, pthread_t thread, void **result)
 	struct fiber *f = &fibers[(uintptr_t)thread - 1];
 	if (result)
 		*result = NULL;
+	while (f->state != ENDED && current)
+		switch_to_main(current);
 	while (f->state != ENDED) {
 		f->state = READY; /* whatever it waits for: it looks again */
 		resume(f);

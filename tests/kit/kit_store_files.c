@@ -241,6 +241,50 @@ static void a_sync_in_which_one_write_met_a_full_disk_fails(void **state)
 	stop(&k);
 }
 
+static struct mosaic_stream *queue_of_many(struct store_kit *k, int i, uint32_t *len)
+{
+	char topic[32];
+	snprintf(topic, sizeof(topic), "t%d", i / 2);
+	*len = 20 * (uint32_t)(i * 37 % 450); /* none, or up to three files */
+	return kit_queue(k, topic, i % 2);
+}
+
+/* Several threads look for them; after a crash more of each end is kept in memory. */
+static void many_queues_are_found_again(void **state)
+{
+	struct store_kit k;
+	uint32_t len;
+	start(&k, state);
+	kit_open_at(&k, 0);
+	for (int i = 0; i < 400; i++) {
+		struct mosaic_stream *q = queue_of_many(&k, i, &len);
+		for (uint32_t at = 0; at < len; at += 20)
+			kit_append(&k, q, 20);
+	}
+	assert_int_equal(kit_close(&k), 0);
+	make_file(&k, "consumequeue/file", 1); /* none of ours */
+	mkdir(path_of(&k, "consumequeue/t1/01"), 0755);
+	make_file(&k, "consumequeue/t1/01/00000000000000000000", 1);
+	mkdir(path_of(&k, "consumequeue/t1/1x"), 0755);
+	for (int round = 0; round < 3; round++) {
+		if (round > 0)
+			make_file(&k, "abort", 1);
+		kit_open_at(&k, 0);
+		assert_int_equal(k.open_req.was_clean, round == 0);
+		for (int i = 0; i < 400; i++) {
+			struct mosaic_stream *q = queue_of_many(&k, i, &len);
+			assert_int_equal(kit_info(&k, q).begin, 0);
+			assert_int_equal(kit_info(&k, q).end, len + 20 * round);
+			kit_append(&k, q, 20);
+			kit_check(&k, q, 0, len + 20 * round + 20);
+		}
+		assert_int_equal(kit_close(&k), 0);
+	}
+	make_file(&k, "consumequeue/t77/0/00000000000000000000", QUEUE_SEGMENT + 20);
+	assert_refused(&k, MOSAIC_E_CORRUPT, "consumequeue/t77/0 has not 4000 bytes");
+	kit_fini(&k);
+}
+
 /* ---- directories that cannot be used ---- */
 
 static void a_path_that_is_no_directory_is_refused(void **state)
@@ -715,6 +759,7 @@ static const struct CMUnitTest rules[] = {
 	KIT_RULE(a_new_queue_gets_its_file_unasked),
 	KIT_RULE(a_sync_of_many_queues_covers_all_of_them),
 	KIT_RULE(a_sync_in_which_one_write_met_a_full_disk_fails),
+	KIT_RULE(many_queues_are_found_again),
 	KIT_RULE(a_path_that_is_no_directory_is_refused),
 	KIT_RULE(a_directory_without_rights_is_refused),
 	KIT_RULE(a_lock_of_another_process_is_respected),
