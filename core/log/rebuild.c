@@ -338,7 +338,8 @@ static bool index_fits(struct recovery *r, const struct queue *q, const struct m
 	return false;
 }
 
-/* A topic without any of its first queues was deleted, perhaps by Apache's broker. */
+/* A topic without any of its first queues was deleted, perhaps by Apache's broker. But the queues
+ * of one that was made again just before the crash may have no file yet. */
 static bool topic_has_queue(const struct log *log, const struct message *m)
 {
 	bool has_queue = log_queue_find(log, m->topic, m->queue_id) != NULL;
@@ -351,7 +352,7 @@ enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, ui
 {
 	if (!record_has_unit(m->sys_flag))
 		return REBUILD_DONE;
-	if (r->is_recount && !topic_has_queue(r->log, m))
+	if (r->is_recount && r->at < r->since && !topic_has_queue(r->log, m))
 		return REBUILD_DONE;
 	struct queue *q = log_queue(r->log, m->topic, m->queue_id);
 	if (!q) {

@@ -376,7 +376,7 @@ static void count_units(struct recovery *r)
 	const struct checkpoint *c = &r->log->priv->checkpoint;
 	r->is_recount = r->has_hole || r->has_lost_unit ||
 			(c->resume != UINT64_MAX && r->n_units < c->n_units);
-	r->at = r->start;
+	r->at = r->since = r->start;
 	if (r->is_recount)
 		scan_everything(r, "units of older records are missing");
 	else

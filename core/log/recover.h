@@ -67,6 +67,7 @@ struct recovery {
 	bool has_hole;          /* units in front of one that is right are not */
 	bool has_lost_unit;     /* that of the record that the checkpoint names */
 	bool is_recount;        /* units were lost: only topics with a queue get them again */
+	uint64_t since;         /* from here on any topic does */
 	uint64_t units_cut;     /* units without a record, of all queues */
 	uint64_t pause_at;    /* where it lets others run */
 	int64_t last_store_ms;

@@ -747,6 +747,32 @@ static void topic_made_again_does_not_lose_its_new_messages(void **state)
 	world_destroy(w);
 }
 
+static void topic_made_again_without_a_file_does_not_lose_its_new_messages(void **state)
+{
+	(void)state;
+	struct world *w = world_create();
+	send_some(w, 60);
+	flush_sync(&w->f.flush);
+	fake_host_advance_ms(&w->f.h, 20000);
+	uint8_t checkpoint[CHECKPOINT_BYTES]; /* it knows of all units */
+	memcpy(checkpoint, w->f.disk.checkpoint, sizeof(checkpoint));
+	log_drop_topic(w->f.log, slice_str("A"));
+	for (int i = 0; i < 5; i++)
+		send(w, "A", 0);
+	const struct sent *kept = w->sent + 60;
+	fixture_stop(&w->f, CRASH);
+	/* Neither a new checkpoint nor the new queue has come to the disk. */
+	memcpy(w->f.disk.checkpoint, checkpoint, sizeof(checkpoint));
+	disk_stream(&w->f.disk, MOSAIC_CONSUME_QUEUE, "A", 0)->is_dropped = true;
+	assert_int_equal(fixture_open(&w->f), 0);
+	assert_true(fake_host_logged(&w->f.h, "recovery_from_begin"));
+	assert_int_equal(fixture_queue(&w->f, "A", 0)->max_offset, 5);
+	assert_null(fixture_queue(&w->f, "A", 1));
+	for (int i = 0; i < 5; i++)
+		fixture_expect(&w->f, "A", 0, i, kept[i].body);
+	world_destroy(w);
+}
+
 static void deleted_topic_stays_away_after_a_crash(void **state)
 {
 	(void)state;
@@ -936,6 +962,7 @@ int main(void)
 		cmocka_unit_test(lying_checkpoint_leads_to_a_whole_scan),
 		cmocka_unit_test(queue_whose_first_records_are_gone_starts_in_the_middle),
 		cmocka_unit_test(topic_made_again_does_not_lose_its_new_messages),
+		cmocka_unit_test(topic_made_again_without_a_file_does_not_lose_its_new_messages),
 		cmocka_unit_test(deleted_topic_stays_away_after_a_crash),
 		cmocka_unit_test(failing_read_fails_the_open_and_cuts_nothing),
 		cmocka_unit_test(recovery_waits_for_room_in_a_queue),
