@@ -192,6 +192,12 @@ static bool has_batch_queues(const struct verify *v, struct mosaic_slice topic)
 	return faccessat(v->dir->fd, path, F_OK, 0) == 0;
 }
 
+static void restart(struct store_queue *q)
+{
+	q->next = 0;
+	q->n_missing = q->n_wrong = 0;
+}
+
 static void verify_unit(struct verify *v, const struct message *m, uint64_t len)
 {
 	struct queue_unit should, unit;
@@ -202,11 +208,15 @@ static void verify_unit(struct verify *v, const struct message *m, uint64_t len)
 		q = store_queue_add(v->dir, m->topic, m->queue_id);
 	if (!q)
 		return;
+	bool is_there = store_unit_at(v->dir, q, m->queue_offset, &unit) && !unit_is_zero(&unit);
+	bool is_right = is_there && unit.phys_offset == should.phys_offset &&
+			unit.size == should.size && tags_fit(m, &unit, &should);
+	/* Where the queue begins: records before it are of a topic that was deleted since. */
+	if (is_right && m->queue_offset == 0)
+		restart(q);
 	if (m->queue_offset >= q->next)
 		q->next = m->queue_offset + 1;
-	bool is_there = store_unit_at(v->dir, q, m->queue_offset, &unit) && !unit_is_zero(&unit);
-	if (is_there && unit.phys_offset == should.phys_offset && unit.size == should.size &&
-	    tags_fit(m, &unit, &should))
+	if (is_right)
 		return;
 	/* The topic was made again since, and this record is of the time before. */
 	if (is_there && unit.phys_offset > should.phys_offset &&

@@ -252,6 +252,35 @@ static void queues_are_made_again_as_they_were(void **state)
 	world_fini(&w);
 }
 
+/* The log still has the records of a longer queue, which the topic had before it was deleted. */
+static void a_topic_made_again_is_no_damage(void **state)
+{
+	static const uint8_t zeros[400];
+	struct world w;
+	uint8_t unit[20], last[20];
+	char segment[64];
+	uint64_t at = 0;
+	off_t n = 0;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	for (peek(&w, st1_queues[3], 0, unit, 20); memcmp(unit, zeros, 20) != 0; n++) {
+		memcpy(last, unit, 20);
+		peek(&w, st1_queues[3], 20 * (n + 1), unit, 20);
+	}
+	assert_in_range(n, 3, sizeof(zeros) / 20);
+	/* Its last message becomes the first one of the new queue. */
+	for (int i = 0; i < 8; i++)
+		at = at << 8 | last[i];
+	snprintf(segment, sizeof(segment), "commitlog/%020d", (int)(at - at % 16384));
+	poke(&w, segment, (off_t)(at % 16384) + 20, zeros, 8);
+	poke(&w, st1_queues[3], 0, zeros, 20 * (size_t)n);
+	poke(&w, st1_queues[3], 0, last, 20);
+	expect(&w, "verify", 0, "all is well");
+	expect(&w, "repair", 0, "Nothing to repair");
+	world_fini(&w);
+}
+
 static void the_index_is_made_again_as_it_was(void **state)
 {
 	struct world w;
@@ -458,6 +487,7 @@ int main(void)
 		cmocka_unit_test(a_torn_end_is_cut_off),
 		cmocka_unit_test(a_torn_end_after_a_crash_is_no_error),
 		cmocka_unit_test(queues_are_made_again_as_they_were),
+		cmocka_unit_test(a_topic_made_again_is_no_damage),
 		cmocka_unit_test(the_index_is_made_again_as_it_was),
 		cmocka_unit_test(documents_come_back_from_their_backups),
 		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
