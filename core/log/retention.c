@@ -5,6 +5,7 @@
  *   measure    how full is the disk, how old the oldest segment
  *   decide     does it go, and why; appends are refused or taken again
  *   hold       does somebody still want it
+ *   secure     units of its records are on the disk: from then on they alone know the next offset
  *   delete     the store deletes it, the log begins later
  *   follow     queues whose first record is gone: first offset, files
  *   ... and measure again after the pause, until nothing goes
@@ -31,6 +32,7 @@ static void expire(struct retention *r);
 static void measure(struct retention *r);
 static void decide(struct retention *r);
 static void hold(struct retention *r);
+static void secure(struct retention *r);
 static void delete_segment(struct retention *r);
 static void follow(struct retention *r);
 static void round_end(struct retention *r);
@@ -341,10 +343,38 @@ static void hold(struct retention *r)
 		walk_on(r);
 	}
 	if (!pauses)
-		next_step(r, delete_segment);
+		next_step(r, secure);
 }
 
 /* ---- delete ---- */
+
+/* A disk that is too full for units gets no emptier by keeping a segment: it goes all the same. */
+static void secured(struct mosaic_req *req)
+{
+	struct retention *r = req->data;
+	r->is_waiting = false;
+	if (req->status < 0)
+		LOG_WARN(r->log->host, "units_not_durable", "start=%" PRIu64 " reason=\"%s\"",
+			 r->log->begin, status_text(req->status));
+	next_step(r, delete_segment);
+}
+
+static void secure(struct retention *r)
+{
+	struct log *log = r->log;
+	if (r->synced >= r->next) {
+		next_step(r, delete_segment);
+		return;
+	}
+	r->synced = log->end;
+	struct mosaic_req *req = wait_for(r);
+	req->done = secured;
+	int rc = log->config.store_ops->sync_queues(log->config.store, req);
+	if (rc < 0) {
+		req->status = rc;
+		secured(req);
+	}
+}
 
 static void deleted(struct mosaic_req *req)
 {

@@ -65,6 +65,7 @@ struct retention {
 	uint64_t now_ms;
 	uint64_t next;      /* where the segment ends that is to go */
 	uint64_t held_next; /* the last one that was said to be held */
+	uint64_t synced;    /* units of records below are on the disk, or cannot be */
 	const char *reason;
 };
 

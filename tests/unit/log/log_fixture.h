@@ -282,8 +282,20 @@ static int32_t disk_truncate(struct mosaic_stream *st, uint64_t to, struct mosai
 	return disk_post(st->store, req, 0);
 }
 
+/* Where no record of a queue is left, its units on the disk alone know its next offset. */
+static void disk_expect_units(const struct mosaic_store *s, uint64_t below)
+{
+	for (uint32_t i = 0; i < s->n_streams && s->queue_sync_status == 0; i++) {
+		const struct mosaic_stream *st = &s->streams[i];
+		if (st->kind == MOSAIC_CONSUME_QUEUE && !st->is_dropped && st->synced < st->end)
+			assert_true(get_be64(st->bytes + st->synced) >= below);
+	}
+}
+
 static int32_t disk_trim(struct mosaic_stream *st, uint64_t below, struct mosaic_req *req)
 {
+	if (st->kind == MOSAIC_COMMIT_LOG)
+		disk_expect_units(st->store, below);
 	uint64_t begin = (below < st->end ? below : st->end) / disk_segment(st) * disk_segment(st);
 	if (begin > st->begin) {
 		st->store->n_trims++;
