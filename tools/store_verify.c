@@ -171,15 +171,28 @@ bool store_unit_has_record(struct store_dir *d, const struct store_queue *q, int
 	return false;
 }
 
-/* A topic that is not in topics.json was deleted: its records have no queue any more. */
-static bool topic_is_there(const struct verify *v, struct mosaic_slice topic)
+static const json_t *topic_of(const struct verify *v, struct mosaic_slice topic)
 {
 	char name[256];
 	if (topic.len >= sizeof(name) || !v->topics)
-		return false;
+		return NULL;
 	memcpy(name, topic.ptr, topic.len);
 	name[topic.len] = '\0';
-	return json_object_get(v->topics, name) != NULL;
+	return json_object_get(v->topics, name);
+}
+
+/* A topic that is not in topics.json was deleted: its records have no queue any more. */
+static bool topic_is_there(const struct verify *v, struct mosaic_slice topic)
+{
+	return topic_of(v, topic) != NULL;
+}
+
+/* Units of a topic with a time of its own go before the records do. */
+static bool may_be_expired(const struct verify *v, const struct store_queue *q,
+			   const struct message *m)
+{
+	const json_t *attributes = json_object_get(topic_of(v, m->topic), "attributes");
+	return m->queue_offset < q->begin && json_object_get(attributes, "reserve.time") != NULL;
 }
 
 /* A topic of batch queues (queue.type=BatchCQ) has units of another shape, elsewhere. */
@@ -216,7 +229,7 @@ static void verify_unit(struct verify *v, const struct message *m, uint64_t len)
 		restart(q);
 	if (m->queue_offset >= q->next)
 		q->next = m->queue_offset + 1;
-	if (is_right)
+	if (is_right || may_be_expired(v, q, m))
 		return;
 	/* The topic was made again since, and this record is of the time before. */
 	if (is_there && unit.phys_offset > should.phys_offset &&

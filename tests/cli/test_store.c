@@ -392,6 +392,27 @@ static void a_cut_segment_does_not_cut_the_other(void **state)
 	world_fini(&w);
 }
 
+/* reserve.time: the first files of its queues go, its records stay as long as all others. */
+static void what_a_topic_no_longer_keeps_is_no_damage(void **state)
+{
+	struct world w;
+	char command[1024];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	snprintf(command, sizeof(command), "cd %s/consumequeue/StA/0 && rm 0* && "
+		 "cp /dev/null %020d && truncate -s %ld 0*", w.dir,
+		 (int)size_of(&w, st1_queues[3]), (long)size_of(&w, st1_queues[3]));
+	assert_int_equal(system(command), 0);
+	expect(&w, "verify", 1, "18 records of the log");
+	snprintf(command, sizeof(command), "sed -i 's/\"attributes\": *{}/\"attributes\":"
+		 "{\"reserve.time\":\"1\"}/' %s/config/topics.json", w.dir);
+	assert_int_equal(system(command), 0);
+	expect(&w, "verify", 0, "all is well");
+	expect(&w, "repair", 0, "Nothing to repair");
+	world_fini(&w);
+}
+
 static void files_of_others_are_left_alone(void **state)
 {
 	struct world w;
@@ -488,6 +509,7 @@ int main(void)
 		cmocka_unit_test(a_torn_end_after_a_crash_is_no_error),
 		cmocka_unit_test(queues_are_made_again_as_they_were),
 		cmocka_unit_test(a_topic_made_again_is_no_damage),
+		cmocka_unit_test(what_a_topic_no_longer_keeps_is_no_damage),
 		cmocka_unit_test(the_index_is_made_again_as_it_was),
 		cmocka_unit_test(documents_come_back_from_their_backups),
 		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
