@@ -239,10 +239,11 @@ static void place_fillers(struct repair *p, struct store_queue *q)
 }
 
 /* One file of a queue: units [first, first + n) of it are known, what is before them in the file
- * stands for nothing. */
+ * stands for nothing. It takes the old one's place whole: a repair may be killed. */
 static bool write_queue_file(struct store_dir *d, const char *folder, const struct store_queue *q,
 			     uint64_t start)
 {
+	static const char fresh[] = "queue.tmp";
 	char path[600];
 	uint64_t bytes = d->queue_file_bytes, in_use = 0;
 	uint8_t *content = calloc(1, bytes);
@@ -255,13 +256,13 @@ static bool write_queue_file(struct store_dir *d, const char *folder, const stru
 		in_use = at + QUEUE_UNIT_BYTES;
 	}
 	snprintf(path, sizeof(path), "%s/%020" PRIu64, folder, start);
-	int fd = openat(d->fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	int fd = openat(d->fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
 	bool is_done = content && fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 &&
 		       pwrite(fd, content, in_use, 0) == (ssize_t)in_use && fsync(fd) == 0;
 	if (fd >= 0)
 		close(fd);
 	free(content);
-	return is_done;
+	return is_done && renameat(d->fd, fresh, d->fd, path) == 0;
 }
 
 /* Offsets at the end whose records were taken out stay free: nobody is given them again. */
@@ -298,18 +299,20 @@ static void rewrite_queue(struct repair *p, struct store_queue *q)
 	keep_offsets(p, q);
 	place_fillers(p, q);
 	bool is_done = make_folders(d, q, folder, sizeof(folder));
-	for (uint32_t i = 0; i < q->list.n; i++) {
+	uint64_t begin = (uint64_t)q->first_unit * QUEUE_UNIT_BYTES;
+	uint64_t end = begin + q->n_units * QUEUE_UNIT_BYTES;
+	begin -= begin % d->queue_file_bytes;
+	for (uint64_t at = begin; at < end && is_done; at += d->queue_file_bytes)
+		is_done = write_queue_file(d, folder, q, at);
+	for (uint32_t i = 0; i < q->list.n && is_done; i++) {
 		struct store_file *file = &q->list.files[i];
 		if (file->map)
 			munmap(file->map, file->size);
 		file->map = NULL;
-		is_done = unlinkat(d->fd, file->path, 0) == 0 && is_done;
+		bool is_made = file->start >= begin && file->start < end &&
+			       file->start % d->queue_file_bytes == 0;
+		is_done = is_made || unlinkat(d->fd, file->path, 0) == 0;
 	}
-	uint64_t begin = (uint64_t)q->first_unit * QUEUE_UNIT_BYTES;
-	uint64_t end = begin + q->n_units * QUEUE_UNIT_BYTES;
-	for (uint64_t at = begin - begin % d->queue_file_bytes; at < end && is_done;
-	     at += d->queue_file_bytes)
-		is_done = write_queue_file(d, folder, q, at);
 	done(p, folder, -1, is_done,
 	     is_done ? report_text(p->report, "made again from the log, %" PRIu64 " units",
 				   q->n_units)

@@ -252,6 +252,28 @@ static void queues_are_made_again_as_they_were(void **state)
 	world_fini(&w);
 }
 
+/* It may not write a byte, and is killed where it tries. */
+static void a_repair_that_is_killed_takes_no_queue_away(void **state)
+{
+	struct world w;
+	char command[512];
+	uint8_t before[40], after[40];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	poke(&w, st1_queues[3], 40, "a unit that is none!", 20);
+	peek(&w, st1_queues[3], 0, before, sizeof(before));
+	snprintf(command, sizeof(command), "ulimit -f 0; %s store repair %s >/dev/null 2>&1",
+		 MOSAIC_PROGRAM, w.dir);
+	assert_true(system(command) != 0);
+	peek(&w, st1_queues[3], 0, after, sizeof(after));
+	assert_memory_equal(after, before, sizeof(before));
+	expect(&w, "repair", 0, "made again from the log");
+	expect(&w, "verify", 0, "all is well");
+	same_as_vector(&w, st1_queues[3], st1_queues[3]);
+	world_fini(&w);
+}
+
 /* The log still has the records of a longer queue, which the topic had before it was deleted. */
 static void a_topic_made_again_is_no_damage(void **state)
 {
@@ -508,6 +530,7 @@ int main(void)
 		cmocka_unit_test(a_torn_end_is_cut_off),
 		cmocka_unit_test(a_torn_end_after_a_crash_is_no_error),
 		cmocka_unit_test(queues_are_made_again_as_they_were),
+		cmocka_unit_test(a_repair_that_is_killed_takes_no_queue_away),
 		cmocka_unit_test(a_topic_made_again_is_no_damage),
 		cmocka_unit_test(what_a_topic_no_longer_keeps_is_no_damage),
 		cmocka_unit_test(the_index_is_made_again_as_it_was),
