@@ -11,7 +11,7 @@
 #define CHUNK_FIRST (25 * QUEUE_UNIT)  /* most queues of a large broker see few messages */
 #define CHUNK_MOST (200 * QUEUE_UNIT)
 #define CHUNK_BUSY (3200 * QUEUE_UNIT) /* while a write is under way */
-#define WRITE_AT (180 * QUEUE_UNIT)
+#define WRITE_AT (170 * QUEUE_UNIT) /* before the chunks of 25, 50 and 100 are full */
 #define UNWRITTEN_MOST (4u << 20)
 
 bool cqueue_topic_is_valid(const char *topic)
