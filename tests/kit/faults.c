@@ -4,6 +4,8 @@
 #include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -21,9 +23,18 @@ void fault_log_sync(int os_errno)
 	fault_set(&faults.ring_sync, os_errno);
 }
 
+static bool is_meant(void)
+{
+	const char *thread = __atomic_load_n(&faults.only_thread, __ATOMIC_SEQ_CST);
+	char name[16] = "";
+	return !thread || (prctl(PR_GET_NAME, name) == 0 && strcmp(name, thread) == 0);
+}
+
 static int fails(const int *fault)
 {
 	int os_errno = __atomic_load_n(fault, __ATOMIC_SEQ_CST);
+	if (os_errno != 0 && !is_meant())
+		return 0;
 	if (os_errno != 0)
 		errno = os_errno;
 	return os_errno;

@@ -11,6 +11,7 @@ struct faults {
 	int ring_short; /* not 0: writes of a ring write one page */
 	int no_fallocate; /* not 0: the file system cannot, libc writes a byte into each block */
 	int pwritev_once; /* an errno for the next one alone */
+	const char *only_thread; /* not NULL: in threads of this name alone */
 	int pwritev_us; /* pwritev takes so much longer, before it does anything */
 };
 

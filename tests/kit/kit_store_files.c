@@ -623,8 +623,8 @@ static void store_04_a_failed_write_of_a_queue_is_final(void **state)
 	struct store_kit k;
 	start(&k, state);
 	kit_open_at(&k, 0);
-	kit_append(&k, kit_queue(&k, "T", 0), 20);
 	fault_set(&faults.pwritev, EIO);
+	kit_append(&k, kit_queue(&k, "T", 0), 20);
 	assert_true(kit_sync_queues(&k) < 0);
 	fault_set(&faults.pwritev, 0);
 	assert_true(kit_sync_queues(&k) < 0);
@@ -669,8 +669,8 @@ static void a_queue_waits_for_room_on_a_full_disk(void **state)
 	start(&k, state);
 	kit_open_at(&k, 0);
 	struct mosaic_stream *q = kit_queue(&k, "T", 0);
-	kit_append(&k, q, 3000);
 	fault_set(&faults.pwritev, ENOSPC);
+	kit_append(&k, q, 3000);
 	assert_int_equal(kit_sync_queues(&k), MOSAIC_E_NOSPACE);
 	assert_int_equal(kit_sync_queues(&k), MOSAIC_E_NOSPACE);
 	kit_append(&k, q, 9000); /* memory takes it meanwhile */
@@ -710,6 +710,8 @@ static void store_09_a_failed_save_keeps_the_old_document(void **state)
 	int *const each[] = { &faults.pwritev, &faults.fsync, &faults.renameat };
 	start(&k, state);
 	kit_open_at(&k, 0);
+	/* Not the segments that are made ahead meanwhile. */
+	__atomic_store_n(&faults.only_thread, "store-slow", __ATOMIC_SEQ_CST);
 	assert_int_equal(kit_save(&k, "config/a.json", "old", MOSAIC_DOC_BACKUP), 0);
 	for (int i = 0; i < 3; i++) {
 		fault_set(each[i], ENOSPC);
@@ -729,6 +731,7 @@ static void store_09_a_failed_save_keeps_the_old_document(void **state)
 	free(text);
 	assert_int_equal(k.h.n_failed, 0);
 	assert_int_equal(kit_save(&k, "../outside", "x", 0), MOSAIC_E_INVAL);
+	__atomic_store_n(&faults.only_thread, NULL, __ATOMIC_SEQ_CST);
 	stop(&k);
 }
 
