@@ -14,6 +14,8 @@
 #define WRITE_AT (170 * QUEUE_UNIT) /* before the chunks of 25, 50 and 100 are full */
 #define UNWRITTEN_MOST (4u << 20)
 
+const uint8_t cqueue_filler[QUEUE_UNIT] = { [8] = 0x7f, 0xff, 0xff, 0xff };
+
 bool cqueue_topic_is_valid(const char *topic)
 {
 	size_t len = topic ? strlen(topic) : 0;
@@ -34,7 +36,7 @@ void cqueue_path(char path[QUEUE_PATH_BYTES], const struct queue *q, uint64_t st
 }
 
 int32_t cqueue_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
-		   struct queue **out)
+		    struct queue **out)
 {
 	if (!cqueue_topic_is_valid(name->topic) || name->queue_id < 0)
 		return MOSAIC_E_INVAL;

@@ -134,13 +134,12 @@ static int64_t file_end(int fd, uint64_t size, uint8_t *buf)
 /* Bytes of leading filler: units that a queue which began later does not have. */
 static int64_t filler_end(int fd, int64_t end, uint8_t *buf)
 {
-	static const uint8_t filler[QUEUE_UNIT] = { [8] = 0x7f, 0xff, 0xff, 0xff };
 	int64_t low = 0, high = end / QUEUE_UNIT; /* filler is a prefix: search its border */
 	for (int64_t middle = 0; low < high; middle = low + (high - low) / 2) { /* mostly none */
 		int64_t n = io_pread(fd, buf, QUEUE_UNIT, (uint64_t)middle * QUEUE_UNIT);
 		if (n < 0)
 			return n;
-		if (n == QUEUE_UNIT && memcmp(buf, filler, QUEUE_UNIT) == 0)
+		if (n == QUEUE_UNIT && memcmp(buf, cqueue_filler, QUEUE_UNIT) == 0)
 			low = middle + 1;
 		else
 			high = middle;
