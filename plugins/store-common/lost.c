@@ -1,6 +1,7 @@
 #include "lost.h"
 
 #include "io.h"
+#include "log_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +25,7 @@ static uint64_t page_of(uint64_t offset)
 /* Around the page cache, where the file system can. */
 static int open_direct(const struct mosaic_store *store, uint64_t start)
 {
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, start);
 	int fd = io_open(store->dir_fd, path, O_RDONLY | O_DIRECT);
 	return fd == -EINVAL ? io_open(store->dir_fd, path, O_RDONLY) : fd;
@@ -130,7 +131,7 @@ int32_t lost_judge(struct mosaic_store *store, struct lost *lost)
 void lost_tell(struct mosaic_store *store, int32_t verdict, const struct lost *lost)
 {
 	uint64_t now = store->host->now_ns(store->host);
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	if (store->lost_told_ns != 0 && now - store->lost_told_ns < TELL_NS)
 		return;
 	store->lost_told_ns = now;

@@ -19,7 +19,8 @@
 
 #define SCAN_BYTES (64 * 1024)
 #define SCAN_THREADS 8 /* a cold disk answers several in the time of one */
-#define NAME_BYTES 256
+#define NAME_BYTES 256     /* of a folder: topic or queue id */
+#define FILE_NAME_BYTES 24 /* 20 digits */
 /* Units at the end that are kept in memory. Recovery asks each queue for its last two; after a
  * crash also for the border of what was durable, which is seldom further back. */
 #define TAIL_CLEAN (2 * QUEUE_UNIT)
@@ -168,9 +169,9 @@ static void keep_tail(struct scan *s, int fd, uint64_t start)
 	s->tail = len;
 }
 
-static int scan_open_file(struct scan *s, uint64_t start, char name[PATH_BYTES], int flags)
+static int scan_open_file(struct scan *s, uint64_t start, char name[FILE_NAME_BYTES], int flags)
 {
-	snprintf(name, PATH_BYTES, SEGMENT_NAME_FORMAT, start);
+	snprintf(name, FILE_NAME_BYTES, SEGMENT_NAME_FORMAT, start);
 	return io_open(s->folder_fd, name, flags);
 }
 
@@ -179,7 +180,7 @@ static int scan_file(struct scan *s, uint64_t start, bool is_first, bool is_last
 {
 	struct queue *q = s->queue;
 	uint64_t size = q->base.store->options.queue_segment_bytes;
-	char name[PATH_BYTES];
+	char name[FILE_NAME_BYTES];
 	struct stat st;
 	int fd = scan_open_file(s, start, name, O_RDWR);
 	if (fd < 0)
@@ -229,7 +230,7 @@ static int scan_files(struct scan *s)
 
 static void forget_caches(struct scan *s)
 {
-	char name[PATH_BYTES];
+	char name[FILE_NAME_BYTES];
 	for (uint32_t i = 0; i < s->starts.n; i++) {
 		int fd = scan_open_file(s, s->starts.at[i], name, O_RDONLY);
 		recover_forget_cache(s->finder->store, fd);

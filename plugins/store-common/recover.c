@@ -8,6 +8,7 @@
 #include "folder.h"
 #include "ifile.h"
 #include "io.h"
+#include "log_files.h"
 #include "queue.h"
 
 #include <errno.h>
@@ -26,11 +27,6 @@
 #define LOCK_FILE "lock"
 #define LOCK_PAUSE_MS 10
 #define LOCK_TRIES 100 /* a second */
-
-void log_path(char path[PATH_BYTES], uint64_t start)
-{
-	snprintf(path, PATH_BYTES, LOG_FOLDER "/" SEGMENT_NAME_FORMAT, start);
-}
 
 int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
 		     ...)
@@ -81,7 +77,7 @@ void recover_forget_cache(const struct mosaic_store *store, int fd)
 
 static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_last)
 {
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, start);
 	int fd = io_open(store->dir_fd, path, O_RDWR);
 	if (fd < 0)

@@ -1,5 +1,5 @@
 /* How full the disk is, and how old the oldest segment; on the slow thread. */
-#include "store.h"
+#include "log_files.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 struct space_job {
 	struct job job; /* first */
 	struct mosaic_space *space;
-	char path[PATH_BYTES]; /* of the first segment; "": there is none */
+	char path[LOG_PATH_BYTES]; /* of the first segment; "": there is none */
 };
 
 static void space_run(struct job *job)

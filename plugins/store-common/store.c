@@ -343,7 +343,7 @@ static struct commit_log *log_of(struct mosaic_stream *stream)
 }
 
 int32_t store_stream_at(struct mosaic_store *store, uint32_t index,
-			      struct mosaic_stream_name *name)
+			struct mosaic_stream_name *name)
 {
 	uint32_t n_logs = store->log && !store->engine->is_empty(store->log);
 	if (index < n_logs) {
@@ -363,7 +363,7 @@ int32_t store_stream_at(struct mosaic_store *store, uint32_t index,
 }
 
 int32_t store_stream_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
-				struct mosaic_stream **out)
+			  struct mosaic_stream **out)
 {
 	int32_t rc = store_state(store);
 	if (rc != 0)
@@ -405,8 +405,7 @@ int32_t store_stream_drop(struct mosaic_stream *stream, struct mosaic_req *req)
 	return is_log(stream) ? MOSAIC_E_UNSUPPORTED : cqueue_drop(cqueue_of(stream), req);
 }
 
-int32_t store_reserve(struct mosaic_stream *stream, uint32_t max_len,
-			    struct mosaic_span *room)
+int32_t store_reserve(struct mosaic_stream *stream, uint32_t max_len, struct mosaic_span *room)
 {
 	return is_log(stream) ? engine_of(stream)->reserve(log_of(stream), max_len, room)
 			      : cqueue_reserve(cqueue_of(stream), max_len, room);
@@ -433,7 +432,7 @@ int32_t store_start_at(struct mosaic_stream *stream, uint64_t offset)
 }
 
 int32_t store_read(struct mosaic_stream *stream, uint64_t offset, uint32_t len,
-			 struct mosaic_read *read)
+		   struct mosaic_read *read)
 {
 	if (is_index(stream))
 		return ifile_read(ifile_of(stream), offset, len, read);
@@ -492,9 +491,8 @@ int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_r
 
 void store_distrust(struct mosaic_stream *stream, uint64_t from)
 {
-	if (is_log(stream)) {
+	if (is_log(stream))
 		engine_of(stream)->distrust(log_of(stream), from);
-	} else if (!is_index(stream)) {
+	else if (!is_index(stream))
 		cqueue_distrust(cqueue_of(stream), from);
-	}
 }

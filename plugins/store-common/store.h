@@ -10,6 +10,7 @@
  *   reader  store-mmap: brings in what is cold; gives way to all others
  *   slow    documents, syncs of consume queues, cuts and deletions of segments, open and close;
  *           open has a few more for the consume queues, while it lasts
+ * In the headers of the stores [slow] and [helper] are these, [worker] is any of them.
  */
 #ifndef STORE_COMMON_STORE_H
 #define STORE_COMMON_STORE_H
@@ -21,10 +22,7 @@
 
 #define QUEUE_UNIT 20
 #define PAGE_BYTES 4096
-#define SEGMENT_NAME_FORMAT "%020" PRIu64
-#define LOG_FOLDER "commitlog"
-#define SEGMENT_TMP "segment.tmp" /* beside the folder: Apache's broker reads every name in it */
-#define PATH_BYTES 64             /* "commitlog/" and 20 digits */
+#define SEGMENT_NAME_FORMAT "%020" PRIu64 /* a file is named by where it starts */
 
 struct options {
 	const char *dir;
@@ -192,17 +190,16 @@ void store_distrust(struct mosaic_stream *stream, uint64_t from);
 		.write = store_write, .distrust = store_distrust, __VA_ARGS__                     \
 	}
 
-/* recover.c: [worker] why open() fails; returns code. */
+/* recover.c: [slow] why open() fails; returns code. */
 int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
 		     ...) __attribute__((format(printf, 4, 5)));
-void log_path(char path[PATH_BYTES], uint64_t start);
-/* [worker] everything that open() does; fills open_error. */
+/* [slow] everything that open() does; fills open_error. */
 void recover_run(struct job *job);
-/* [worker] tells the next user that what the cache has may be on no disk. */
+/* [slow] tells the next user that what the cache has may be on no disk. */
 void recover_mark_broken(struct job *job);
 /* [worker] when the last user left that mark: clean pages of the file leave the cache. */
 void recover_forget_cache(const struct mosaic_store *store, int fd);
-/* [worker] marks clean unless broken, gives the lock back. */
+/* [slow] marks clean unless broken, gives the lock back. */
 void recover_close(struct job *job);
 /* [any] gives the lock back */
 void recover_unlock(struct mosaic_store *store);

@@ -14,17 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-void segment_path(char path[PATH_BYTES], uint64_t start)
-{
-	snprintf(path, PATH_BYTES, LOG_FOLDER "/" SEGMENT_NAME_FORMAT, start);
-}
 
 struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start)
 {
@@ -51,8 +44,8 @@ static void retire_run(struct job *job)
 	munmap(segment->map, job->store->options.segment_bytes);
 	if (!segment->is_unlinked)
 		return;
-	char path[PATH_BYTES];
-	segment_path(path, segment->start);
+	char path[LOG_PATH_BYTES];
+	log_path(path, segment->start);
 	if (unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT)
 		job_fail(job, errno, "cannot delete a segment of the commit log");
 }

@@ -4,14 +4,10 @@
 #ifndef STORE_MMAP_COMMIT_LOG_H
 #define STORE_MMAP_COMMIT_LOG_H
 
+#include "log_files.h"
 #include "pace.h"
-#include "store.h"
 
 #include <stdatomic.h>
-
-#define LOG_FOLDER "commitlog"
-#define SEGMENT_TMP "segment.tmp" /* beside the folder: Apache's broker reads every name in it */
-#define PATH_BYTES 64             /* "commitlog/" and 20 digits */
 
 struct log_trim;
 
@@ -127,7 +123,6 @@ struct segment *segment_map(struct mosaic_store *store, int fd, uint64_t start);
 /* The log has forgotten it: unmapped when unpinned, on the helper. */
 void segment_retire(struct segment *segment, bool unlink);
 void segment_unpin(struct segment *segment);
-void segment_path(char path[PATH_BYTES], uint64_t start);
 
 int32_t clog_reserve(struct commit_log *log, uint32_t max_len, struct mosaic_span *room);
 void clog_commit(struct commit_log *log, uint32_t len);

@@ -43,8 +43,8 @@ static void create_run(struct ahead *ahead)
 		job_fail(&ahead->job, -fd, "cannot make a segment of the commit log");
 		return;
 	}
-	char path[PATH_BYTES];
-	segment_path(path, ahead->create_start);
+	char path[LOG_PATH_BYTES];
+	log_path(path, ahead->create_start);
 	int rc = io_allocate(fd, store->options.segment_bytes);
 	if (rc != 0) {
 		job_fail(&ahead->job, rc, "cannot allocate a segment of the commit log");

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,16 +22,7 @@ struct log_cut {
 	struct segment *partial;           /* pinned: holds `to`; NULL: none */
 };
 
-/* ---- truncate ---- */
-
-/* True when the file has data at or beyond `from`, as far as the file system can tell. */
-static bool has_data(int fd, uint64_t from, uint64_t size)
-{
-	off_t data = lseek(fd, (off_t)from, SEEK_DATA);
-	if (data < 0)
-		return errno != ENXIO;
-	return (uint64_t)data < size;
-}
+/* ---- [slow] ---- */
 
 static bool is_zero(const uint8_t *p, size_t n)
 {
@@ -50,7 +40,7 @@ static int clear_rest(struct mosaic_store *store, struct log_cut *cut, int fd)
 	bool is_changed = !is_zero(map + offset, page - offset);
 	if (is_changed)
 		memset(map + offset, 0, page - offset);
-	if (page < size && has_data(fd, page, size)) {
+	if (page < size && log_has_data(fd, page, size)) {
 		is_changed = true;
 		/* Blocks stay allocated but read as zeros: no gigabyte is written for it. */
 		if (fallocate(fd, FALLOC_FL_ZERO_RANGE, (off_t)page, (off_t)(size - page)) != 0)
@@ -66,8 +56,8 @@ static int clear_rest(struct mosaic_store *store, struct log_cut *cut, int fd)
 static void cut_partial(struct log_cut *cut)
 {
 	struct mosaic_store *store = cut->job.store;
-	char path[PATH_BYTES];
-	segment_path(path, cut->partial->start);
+	char path[LOG_PATH_BYTES];
+	log_path(path, cut->partial->start);
 	int fd = io_open(store->dir_fd, path, O_RDWR);
 	if (fd < 0) {
 		job_fail(&cut->job, -fd, "cannot open a segment to truncate it");
@@ -87,26 +77,11 @@ static void cut_partial(struct log_cut *cut)
 static void cut_run(struct job *job)
 {
 	struct log_cut *cut = (struct log_cut *)job;
-	struct mosaic_store *store = job->store;
-	uint64_t size = store->options.segment_bytes;
-	char path[PATH_BYTES];
-	/* The last one first, each durably: whatever interrupts this, no file is missing before
-	 * another. */
-	for (uint64_t start = cut->delete_upto; start > cut->delete_from; start -= size) {
-		segment_path(path, start - size);
-		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT) {
-			job_fail(job, errno, "cannot delete a segment of the commit log");
-			return; /* deleting those before it would leave a gap */
-		}
-		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
-		if (rc != 0 && rc != ENOENT) {
-			job_fail(job, rc, "cannot sync the folder of the commit log");
-			return;
-		}
-	}
-	if (cut->partial)
+	if (log_delete_end(job, cut->delete_from, cut->delete_upto) && cut->partial)
 		cut_partial(cut);
 }
+
+/* ---- [core] ---- */
 
 static void cut_done(struct job *job)
 {

@@ -144,10 +144,10 @@ static size_t cold_bytes(const struct cold_read *cold)
 static void cold_run(struct job *job)
 {
 	struct cold_read *cold = (struct cold_read *)job;
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	if (cold->is_there)
 		return;
-	segment_path(path, cold->segment->start);
+	log_path(path, cold->segment->start);
 	int fd = io_open(job->store->dir_fd, path, O_RDONLY);
 	if (fd < 0) {
 		job_fail(job, -fd, "cannot open the commit log"); /* or it was deleted meanwhile */

@@ -21,10 +21,8 @@
 #include "io.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #define GATHER_MOST_NS UINT64_C(50000)
 #define GATHER_STEP_NS 8000
@@ -58,30 +56,6 @@ static void sync_segment(struct job *job, const struct segment *segment, uint64_
 		job_fail(job, errno, "cannot sync the commit log");
 }
 
-/* Through the file, not the mapping: a full disk is an error there and no signal. What is written
- * again lies below the end that the log had at open, nobody changes it. */
-static void write_again(struct job *job)
-{
-	const struct commit_log *log = job->store->log;
-	char path[PATH_BYTES];
-	for (uint64_t at = log->again_from, end; at < log->again_upto; at = end) {
-		uint64_t start = at - at % log->segment_bytes;
-		end = start + log->segment_bytes;
-		end = end < log->again_upto ? end : log->again_upto;
-		segment_path(path, start);
-		int fd = io_open(job->store->dir_fd, path, O_RDWR);
-		if (fd == -ENOENT) /* trimmed meanwhile */
-			continue;
-		int rc = fd < 0 ? -fd : io_write_again(fd, at - start, end - start);
-		if (rc == 0 && fdatasync(fd) != 0)
-			rc = errno;
-		if (rc != 0)
-			job_fail(job, rc, "cannot write the end of the commit log again");
-		if (fd >= 0)
-			close(fd);
-	}
-}
-
 static void sync_run(struct job *job)
 {
 	struct commit_log *log = job->store->log;
@@ -96,7 +70,7 @@ static void sync_run(struct job *job)
 		if (log->sync_upto > log->syncing[i]->start)
 			sync_segment(job, log->syncing[i], log->sync_from, log->sync_upto);
 	if (log->syncs_again)
-		write_again(job);
+		log_write_again(job, log->again_from, log->again_upto);
 	if (log->syncs_folder) {
 		int rc = io_sync_folder(job->store->dir_fd, LOG_FOLDER);
 		if (rc != 0)

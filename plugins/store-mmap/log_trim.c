@@ -74,8 +74,8 @@ static void trim_run(struct job *job)
 {
 	struct log_trim *trim = (struct log_trim *)job;
 	struct segment *segment = trim->segments[trim->next];
-	char path[PATH_BYTES];
-	segment_path(path, segment->start);
+	char path[LOG_PATH_BYTES];
+	log_path(path, segment->start);
 	segment->left = job->store->options.segment_bytes;
 	segment->fd = io_open(job->store->dir_fd, path, O_RDWR); /* without it all goes at once */
 	if (unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT) {

@@ -111,8 +111,8 @@ static int zero_open(const struct ahead *ahead)
 {
 	struct mosaic_store *store = ahead->job.store;
 	uint64_t size = store->options.segment_bytes;
-	char path[PATH_BYTES];
-	segment_path(path, ahead->zero_from - ahead->zero_from % size);
+	char path[LOG_PATH_BYTES];
+	log_path(path, ahead->zero_from - ahead->zero_from % size);
 	return io_open(store->dir_fd, path, O_RDWR);
 }
 

@@ -57,12 +57,12 @@ static int mmap_found_all(struct commit_log *log)
 /* Prepared segments that nobody has written to; the only one may tell where the log is. */
 static void mmap_close_files(struct commit_log *log)
 {
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	while (log->n > 1 && log->segments[log->n - 1]->start >= log->end) {
 		struct segment *segment = log->segments[log->n - 1];
 		if (segment->pins > 0)
 			break;
-		segment_path(path, segment->start);
+		log_path(path, segment->start);
 		/* Never a gap: one that cannot be deleted keeps those before it. */
 		if (unlinkat(log->base.store->dir_fd, path, 0) != 0)
 			break;

@@ -8,6 +8,7 @@
 #ifndef STORE_URING_LOG_H
 #define STORE_URING_LOG_H
 
+#include "log_files.h"
 #include "pace.h"
 #include "ring.h"
 
@@ -43,7 +44,7 @@ struct segment {
 	bool is_opening, is_retired;
 	bool is_unlinked; /* its file goes with it */
 	struct block *first_load, **last_load; /* wait for it to be open */
-	char path[PATH_BYTES]; /* while is_opening */
+	char path[LOG_PATH_BYTES]; /* while is_opening */
 };
 
 /*

@@ -29,7 +29,7 @@ struct log_cut {
 	uint8_t page[PAGE_BYTES];
 };
 
-/* ---- [worker] ---- */
+/* ---- [slow] ---- */
 
 static int write_zeros(int fd, uint64_t from, uint64_t upto)
 {
@@ -46,15 +46,6 @@ static int write_zeros(int fd, uint64_t from, uint64_t upto)
 	return rc;
 }
 
-/* True when the file has data at or beyond `from`, as far as the file system can tell. */
-static bool has_data(int fd, uint64_t from, uint64_t size)
-{
-	off_t data = lseek(fd, (off_t)from, SEEK_DATA);
-	if (data < 0)
-		return errno != ENXIO;
-	return (uint64_t)data < size;
-}
-
 /* Zeros from `to` to the end of its segment, on disk too. Keeps what its page has before. */
 static int clear_rest(struct log_cut *cut, int fd)
 {
@@ -66,7 +57,7 @@ static int clear_rest(struct log_cut *cut, int fd)
 		int64_t n = io_pread(fd, cut->page, PAGE_BYTES, page - PAGE_BYTES);
 		rc = n == PAGE_BYTES ? write_zeros(fd, offset, page) : n < 0 ? (int)-n : EIO;
 	}
-	if (rc == 0 && page < size && has_data(fd, page, size) &&
+	if (rc == 0 && page < size && log_has_data(fd, page, size) &&
 	    fallocate(fd, FALLOC_FL_ZERO_RANGE, (off_t)page, (off_t)(size - page)) != 0)
 		rc = write_zeros(fd, page, size); /* else no gigabyte is written for it */
 	if (rc == 0)
@@ -79,7 +70,7 @@ static int clear_rest(struct log_cut *cut, int fd)
 static void cut_partial(struct log_cut *cut)
 {
 	struct mosaic_store *store = cut->job.store;
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, cut->partial->start);
 	int fd = io_open(store->dir_fd, path, O_RDWR);
 	int rc = fd < 0 ? -fd : clear_rest(cut, fd);
@@ -96,23 +87,7 @@ static void cut_partial(struct log_cut *cut)
 static void cut_run(struct job *job)
 {
 	struct log_cut *cut = (struct log_cut *)job;
-	struct mosaic_store *store = job->store;
-	uint64_t size = store->options.segment_bytes;
-	char path[PATH_BYTES];
-	/* The last one first: whatever interrupts this, the files stay without a gap. */
-	for (uint64_t start = cut->delete_upto; start > cut->delete_from; start -= size) {
-		log_path(path, start - size);
-		if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT) {
-			job_fail(job, errno, "cannot delete a segment of the commit log");
-			return; /* deleting those before it would leave a gap */
-		}
-		int rc = io_sync_folder(store->dir_fd, LOG_FOLDER);
-		if (rc != 0 && rc != ENOENT) {
-			job_fail(job, rc, "cannot sync the folder of the commit log");
-			return;
-		}
-	}
-	if (cut->partial)
+	if (log_delete_end(job, cut->delete_from, cut->delete_upto) && cut->partial)
 		cut_partial(cut);
 }
 
@@ -236,21 +211,7 @@ struct log_again {
 static void again_run(struct job *job)
 {
 	const struct log_again *again = (struct log_again *)job;
-	uint64_t size = job->store->options.segment_bytes;
-	char path[PATH_BYTES];
-	for (uint64_t at = again->from, end; at < again->upto && job->status == 0; at = end) {
-		uint64_t start = at - at % size;
-		end = start + size < again->upto ? start + size : again->upto;
-		log_path(path, start);
-		int fd = io_open(job->store->dir_fd, path, O_RDWR);
-		int rc = fd < 0 ? -fd : io_write_again(fd, at - start, end - start);
-		if (rc == 0 && fdatasync(fd) != 0)
-			rc = errno;
-		if (rc != 0)
-			job_fail(job, rc, "cannot write the end of the commit log again");
-		if (fd >= 0)
-			close(fd);
-	}
+	log_write_again(job, again->from, again->upto);
 }
 
 static void again_done(struct job *job)

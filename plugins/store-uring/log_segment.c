@@ -21,7 +21,7 @@
 
 int segment_open_direct(struct mosaic_store *store, uint64_t start)
 {
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, start);
 	return io_open(store->dir_fd, path, O_RDWR | O_DIRECT);
 }
@@ -99,7 +99,7 @@ void segment_free(struct segment *segment)
 static void retire_run(struct job *job)
 {
 	struct segment *segment = (struct segment *)job;
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, segment->start);
 	if (segment->is_unlinked && unlinkat(job->store->dir_fd, path, 0) != 0 && errno != ENOENT)
 		job_fail(job, errno, "cannot delete a segment of the commit log");
@@ -222,7 +222,7 @@ void segment_load(struct segment *segment, struct block *block)
 static int create_file(struct ahead *ahead, int fd, const char **what)
 {
 	struct mosaic_store *store = ahead->job.store;
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, ahead->start);
 	*what = "cannot allocate a segment of the commit log";
 	int rc = io_allocate(fd, store->options.segment_bytes);

@@ -32,7 +32,7 @@ static void trim_run(struct job *job)
 {
 	struct log_trim *trim = (struct log_trim *)job;
 	struct mosaic_store *store = job->store;
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	log_path(path, trim->next);
 	int fd = io_open(store->dir_fd, path, O_WRONLY);
 	if (unlinkat(store->dir_fd, path, 0) != 0 && errno != ENOENT)

@@ -205,7 +205,7 @@ static int uring_found_all(struct commit_log *log)
 /* Prepared segments that nobody has written to; the only one may tell where the log is. */
 static void uring_close_files(struct commit_log *log)
 {
-	char path[PATH_BYTES];
+	char path[LOG_PATH_BYTES];
 	while (log->n > 1 && log->segments[log->n - 1]->start >= log->end) {
 		struct segment *segment = log->segments[log->n - 1];
 		log_path(path, segment->start);
