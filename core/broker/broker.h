@@ -11,17 +11,20 @@
  *   hold.c                         long polls: hold, wake, time out
  *   send_back.c 36                 retry topic, dead-letter topic
  *   schedule.c                     delay levels: SCHEDULE_TOPIC_XXXX -> real topic
- *   topics.c topic_requests.c      topic table; 17 18 21 215 351
- *   groups.c group_requests.c      subscription groups; 200 201 207 225 352
- *   clients.c client_requests.c    producers and consumers, 34 35 38 46 203 204, 40 to clients
+ *   topics.c topic_requests.c      topic table; 17 18 21 215 305 351
+ *   groups.c group_requests.c      subscription groups; 200 201 207 225 352 353
+ *   clients.c client_requests.c    producers and consumers; 34 35 38 46 203 204 328 345, 40 to
+ *                                  clients
  *   subscription.c                 tag expressions
  *   offsets.c offset_requests.c    consumer offsets; 14 15 29 30 31 32 43
  *   locks.c                        41 42
  *   query_requests.c               12 33
+ *   progress_requests.c            202 208 222
+ *   config_requests.c              25 26
  *   relay_requests.c               307 309
+ *   admin_requests.c               28 300 306 315 321 329 343
  *   registrar.c                    103, 104 to every NameServer, each 30 s and on every change
  *   docs.c                         the JSON files of config: load at open, save when dirty
- *   admin_requests.c               25 26 28 202 208 ...
  */
 #ifndef BROKER_BROKER_H
 #define BROKER_BROKER_H
