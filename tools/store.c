@@ -110,6 +110,11 @@ static int run_inspect(struct store_dir *d, bool is_json)
 	return 0;
 }
 
+static const char *s_of(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 static int run_verify(struct store_dir *d, bool is_json)
 {
 	struct store_checks checks = { 0 };
@@ -118,8 +123,10 @@ static int run_verify(struct store_dir *d, bool is_json)
 	report_findings(&r);
 	store_verify(d, &r, &checks);
 	char well[128];
-	snprintf(well, sizeof(well), "%" PRIu64 " records, %u queues, %u index files: all is well.",
-		 checks.n_records, d->n_queues, d->index.n);
+	snprintf(well, sizeof(well),
+		 "%" PRIu64 " record%s, %u queue%s, %u index file%s: all is well.",
+		 checks.n_records, s_of(checks.n_records), d->n_queues, s_of(d->n_queues),
+		 d->index.n, s_of(d->index.n));
 	return report_end(&r, well) == 0 ? 0 : 1;
 }
 

@@ -66,7 +66,8 @@ static const struct mosaic_option broker[] = {
 	{ "autoCreateGroup", MOSAIC_T_BOOL, 0, BR(auto_create_group), "true", NULL, NULL, NULL,
 	  "A consumer of an unknown group makes it" },
 	{ "topicQueues", MOSAIC_T_INT, 0, BR(topic_queues), "8", "1", "1024", NULL,
-	  "Queues of a topic that a message made" },
+	  "Queues of a topic that a message made, when its producer does not ask for fewer "
+	  "(defaultTopicQueueNums)" },
 	{ "permission", MOSAIC_T_INT, 0, BR(permission), "6", "0", "7", NULL,
 	  "4 read + 2 write, for the whole broker" },
 	{ "index", MOSAIC_T_BOOL, 0, BR(index), "true", NULL, NULL, NULL,

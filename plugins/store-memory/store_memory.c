@@ -686,7 +686,7 @@ static const struct mosaic_option options[] = {
 };
 
 MOSAIC_PLUGIN(.name = "store-memory", .version = MOSAIC_VERSION, .license = "Apache-2.0",
-	      .summary = "Keeps everything in memory: for tests and for data that may be lost.",
+	      .summary = "Keeps everything in memory: for tests and for data that may be lost",
 	      MOSAIC_KIND_STORE, .ops = &ops,
 	      .caps = MOSAIC_STORE_CAP_PIN | MOSAIC_STORE_CAP_TRUNCATE | MOSAIC_STORE_CAP_TRIM,
 	      MOSAIC_OPTIONS(struct options, options));

@@ -149,7 +149,7 @@ static const struct mosaic_option options[] = {
 };
 
 MOSAIC_PLUGIN(.name = "store-mmap", .version = MOSAIC_VERSION, .license = "Apache-2.0",
-	      .summary = "RocketMQ's files: a mapped commit log, written consume queues.",
+	      .summary = "RocketMQ's files: a mapped commit log, written consume queues",
 	      MOSAIC_KIND_STORE, .ops = &ops,
 	      .caps = MOSAIC_STORE_CAP_SYNC | MOSAIC_STORE_CAP_CRASH | MOSAIC_STORE_CAP_PIN |
 		      MOSAIC_STORE_CAP_TRUNCATE | MOSAIC_STORE_CAP_TRIM |

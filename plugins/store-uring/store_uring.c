@@ -319,7 +319,7 @@ static const struct mosaic_option options[] = {
 };
 
 MOSAIC_PLUGIN(.name = "store-uring", .version = MOSAIC_VERSION, .license = "Apache-2.0",
-	      .summary = "RocketMQ's files: a commit log by io_uring, written consume queues.",
+	      .summary = "RocketMQ's files: a commit log by io_uring, written consume queues",
 	      MOSAIC_KIND_STORE, .ops = &ops,
 	      .caps = MOSAIC_STORE_CAP_SYNC | MOSAIC_STORE_CAP_PIN | MOSAIC_STORE_CAP_TRUNCATE |
 		      MOSAIC_STORE_CAP_TRIM | MOSAIC_STORE_CAP_PREALLOC | MOSAIC_STORE_CAP_DIRECT |

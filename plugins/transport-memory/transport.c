@@ -339,6 +339,6 @@ static const struct mosaic_transport_ops ops = {
 };
 
 MOSAIC_PLUGIN(.name = "transport-memory", .version = MOSAIC_VERSION, .license = "Apache-2.0",
-	      .summary = "A network inside the process, for simulation.",
+	      .summary = "A network inside the process, for simulation",
 	      MOSAIC_KIND_TRANSPORT, .ops = &ops,
 	      MOSAIC_OPTIONS(struct memory_options, options));
