@@ -13,10 +13,10 @@ struct index_file {
 	uint64_t name;
 	struct mosaic_stream *stream;
 	struct index_header header;
-	uint8_t *slots;      /* as in the file; NULL: they are there */
-	uint64_t *dirty;     /* a bit per page of slots */
-	uint32_t n_chunks;   /* not yet written */
-	bool is_changed;     /* since its slots and header were read or written */
+	uint8_t *slots;    /* as in the file; NULL: they are there */
+	uint64_t *dirty;   /* a bit per page of slots */
+	uint32_t n_chunks; /* not yet written */
+	bool is_changed;   /* since its slots and header were read or written */
 	struct mosaic_req resize, drop;
 	struct index *index;
 };
@@ -35,9 +35,9 @@ struct index_chunk {
 
 /* Writing slots and header of a file that does not grow any more, then syncing it. */
 struct index_finish {
-	struct index_file *file; /* NULL: nothing to do */
-	uint32_t page;           /* next page of slots to look at */
-	uint32_t n_pages; /* that are being written */
+	struct index_file *file;                    /* NULL: nothing to do */
+	uint32_t page;                              /* next page of slots to look at */
+	uint32_t n_pages;                           /* that are being written */
 	bool is_busy, is_header_written, is_failed; /* failed: the next tick tries again */
 	struct mosaic_write write;
 	struct mosaic_sync sync;
@@ -71,9 +71,9 @@ struct index {
 	bool is_crash;
 	struct index_file **files; /* by name */
 	uint32_t n_files, cap_files;
-	struct index_file *tail;   /* takes entries; NULL: the next entry makes one */
-	uint64_t at;               /* records below are in the index */
-	uint32_t skip;             /* keys of the record at `at` that are in */
+	struct index_file *tail; /* takes entries; NULL: the next entry makes one */
+	uint64_t at;             /* records below are in the index */
+	uint32_t skip;           /* keys of the record at `at` that are in */
 	struct index_chunk *chunks, **chunks_end, *open_chunk, *free_chunk;
 	uint32_t n_chunks;
 	struct index_finish finish;
@@ -92,7 +92,7 @@ struct index {
 	struct cursor cursor;
 	void (*step)(struct index *index);
 	uint32_t step_at;
-	bool is_rebuilt; /* slots are made from entries, not read */
+	bool is_rebuilt;    /* slots are made from entries, not read */
 	uint64_t step_phys; /* the entries' offsets only grow */
 };
 

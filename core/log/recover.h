@@ -17,16 +17,16 @@ struct queue_recovery {
 	int64_t begin, end; /* indexes that are in the stream */
 	int64_t checked;    /* from here on the scan looked at the units */
 	int64_t segment_units;
-	int64_t low, high;  /* of a search that goes on */
-	bool has_looked;    /* at the last unit */
-	bool is_full;       /* the last unit is of a record in front of the scan */
+	int64_t low, high; /* of a search that goes on */
+	bool has_looked;   /* at the last unit */
+	bool is_full;      /* the last unit is of a record in front of the scan */
 };
 
 /* Bytes at r->at that are no record; salvage.c. */
 struct recovery_hole {
 	uint64_t search_at, search_end;
-	uint64_t next;    /* the whole record or blank behind it, UINT64_MAX: none so far */
-	int64_t next_ms;  /* store time of the first message behind it */
+	uint64_t next;   /* the whole record or blank behind it, UINT64_MAX: none so far */
+	int64_t next_ms; /* store time of the first message behind it */
 	uint64_t shape_at;
 };
 
@@ -42,34 +42,34 @@ struct recovery {
 	struct mosaic_sync sync;
 	bool is_waiting;
 	struct cursor records;
-	struct cursor peek; /* at another record meanwhile */
+	struct cursor peek;             /* at another record meanwhile */
 	struct mosaic_stream_info info; /* of the commit log */
 	uint32_t pos;                   /* in a walk over the queues */
 	struct queue *queue;            /* where the walk is */
 	bool is_new_queue;              /* the walk has just come to it */
 
-	bool is_crash;        /* units are checked one by one; else they are believed */
-	bool is_whole;        /* the scan goes over the whole log: there is no way further back */
-	uint64_t max_phys;    /* end of the last record that a unit points to */
-	uint64_t resume_at;   /* what the checkpoint names, believed or not; UINT64_MAX: nothing */
-	uint64_t resume_end;  /* of the record that the checkpoint names */
-	uint64_t segment;     /* start of the segment that is looked at */
-	uint64_t start;       /* where the scan starts */
-	uint64_t units_from;  /* records from here on must have a unit */
-	uint64_t at;          /* where the scan is */
-	uint64_t durable;     /* below: on the disk, as the checkpoint knows */
-	uint64_t whole_at;    /* a record that looked torn and is not */
-	bool is_blank;        /* nothing was ever written where record_at looked last */
+	bool is_crash;       /* units are checked one by one; else they are believed */
+	bool is_whole;       /* the scan goes over the whole log: there is no way further back */
+	uint64_t max_phys;   /* end of the last record that a unit points to */
+	uint64_t resume_at;  /* what the checkpoint names, believed or not; UINT64_MAX: nothing */
+	uint64_t resume_end; /* of the record that the checkpoint names */
+	uint64_t segment;    /* start of the segment that is looked at */
+	uint64_t start;      /* where the scan starts */
+	uint64_t units_from; /* records from here on must have a unit */
+	uint64_t at;         /* where the scan is */
+	uint64_t durable;    /* below: on the disk, as the checkpoint knows */
+	uint64_t whole_at;   /* a record that looked torn and is not */
+	bool is_blank;       /* nothing was ever written where record_at looked last */
 	struct recovery_hole hole;
 	struct queue_unit damage; /* where the last damage was */
-	uint64_t damaged_bytes; /* that the scan went over */
-	uint64_t n_units;       /* that are right before the scan; in the end: of the log */
-	bool has_hole;          /* units in front of one that is right are not */
-	bool has_lost_unit;     /* that of the record that the checkpoint names */
-	bool is_recount;        /* units were lost: only topics with a queue get them again */
-	uint64_t since;         /* from here on any topic does */
-	uint64_t units_cut;     /* units without a record, of all queues */
-	uint64_t pause_at;    /* where it lets others run */
+	uint64_t damaged_bytes;   /* that the scan went over */
+	uint64_t n_units;         /* that are right before the scan; in the end: of the log */
+	bool has_hole;            /* units in front of one that is right are not */
+	bool has_lost_unit;       /* that of the record that the checkpoint names */
+	bool is_recount;          /* units were lost: only topics with a queue get them again */
+	uint64_t since;           /* from here on any topic does */
+	uint64_t units_cut;       /* units without a record, of all queues */
+	uint64_t pause_at;        /* where it lets others run */
 	int64_t last_store_ms;
 	uint64_t last_unit_phys;
 	int64_t last_unit_ms;
@@ -112,8 +112,8 @@ NODISCARD int rebuild_has_unit(struct recovery *r, const struct message *m, uint
 void rebuild_begin(struct recovery *r, void (*then)(struct recovery *r));
 enum rebuild_result {
 	REBUILD_DONE = 0,
-	REBUILD_WAITS = 1,  /* the step must return */
-	REBUILD_GAP = 2     /* units of records before the scan's start are missing */
+	REBUILD_WAITS = 1, /* the step must return */
+	REBUILD_GAP = 2    /* units of records before the scan's start are missing */
 };
 /* The unit of a record that the scan has found. */
 enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, uint32_t len);

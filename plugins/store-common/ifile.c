@@ -1,5 +1,6 @@
 #include "ifile.h"
 
+#include "directory.h"
 #include "io.h"
 
 #include <dirent.h>
@@ -329,7 +330,7 @@ static int find_file(struct mosaic_store *store, int folder_fd, const char *name
 		close(fd);
 		return ENOMEM;
 	}
-	recover_forget_cache(store, fd);
+	directory_forget_cache(store, fd);
 	file->fd = fd;
 	file->bytes = (uint64_t)st.st_size;
 	return 0;

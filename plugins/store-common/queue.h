@@ -58,9 +58,9 @@ struct queue {
 	uint32_t reserved;
 	struct queue *dirty_next, **dirty_link; /* in store->dirty while end > synced */
 
-	uint64_t synced; /* below: durable */
+	uint64_t synced;                 /* below: durable */
 	uint64_t again_from, again_upto; /* the next sync writes these bytes again */
-	struct mosaic_req *room; /* waits for less to be unwritten; NULL: nobody */
+	struct mosaic_req *room;         /* waits for less to be unwritten; NULL: nobody */
 
 	struct queue_file *files[FILE_SLOTS];
 	uint64_t write_to;    /* write on until here without waiting for more */

@@ -4,6 +4,7 @@
  * A large broker has a hundred thousand, each a folder with a file. So the topics are shared out to
  * a few threads, and everything is opened relative to the folder that holds it.
  */
+#include "directory.h"
 #include "folder.h"
 #include "io.h"
 #include "queue.h"
@@ -233,7 +234,7 @@ static void forget_caches(struct scan *s)
 	char name[FILE_NAME_BYTES];
 	for (uint32_t i = 0; i < s->starts.n; i++) {
 		int fd = scan_open_file(s, s->starts.at[i], name, O_RDONLY);
-		recover_forget_cache(s->finder->store, fd);
+		directory_forget_cache(s->finder->store, fd);
 		if (fd >= 0)
 			close(fd);
 	}

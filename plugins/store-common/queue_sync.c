@@ -21,7 +21,7 @@
 
 struct batch_queue {
 	struct queue *queue;
-	uint64_t from, upto; /* not durable, to become durable */
+	uint64_t from, upto;             /* not durable, to become durable */
 	uint64_t again_from, again_upto; /* written again first */
 	bool is_new;
 };
@@ -32,12 +32,12 @@ struct queue_batch {
 	struct mosaic_req *req;
 	struct queue *only;
 	struct queue *todo; /* dirty when the batch began, not looked at yet */
-	uint32_t n, first; /* queues[first..] may still have bytes to write */
+	uint32_t n, first;  /* queues[first..] may still have bytes to write */
 	uint32_t n_settled;
 	enum { BATCH_WRITES, BATCH_SYNCS, BATCH_SETTLES } stage;
 	int32_t status;
 	bool writes_again;
-	bool is_full; /* some bytes could not be written */
+	bool is_full;               /* some bytes could not be written */
 	struct batch_queue *queues; /* as many as were dirty */
 };
 

@@ -100,11 +100,11 @@ struct mosaic_store {
 	struct names indexes;   /* files of the index */
 	struct commit_log *log; /* NULL before open */
 
-	struct queue *dirty;        /* queues whose end is not durable, in any order */
-	uint32_t n_dirty;           /* with those that the batch has not looked at yet */
+	struct queue *dirty;                 /* queues whose end is not durable, in any order */
+	uint32_t n_dirty;                    /* with those that the batch has not looked at yet */
 	struct queue *firsts, **firsts_last; /* have first units, and soon a file */
-	uint32_t n_firsts;          /* files that are being made for them */
-	struct queue *zombies;      /* dropped, files not yet deleted */
+	uint32_t n_firsts;                   /* files that are being made for them */
+	struct queue *zombies;               /* dropped, files not yet deleted */
 	struct queue_file *lru_new, *lru_old;
 	uint32_t n_files;
 	struct mosaic_timer queue_retry;
@@ -115,9 +115,11 @@ struct mosaic_store {
 
 	uint32_t n_pending; /* requests accepted and not done */
 	uint32_t n_jobs;    /* jobs submitted and not back */
-	bool is_open, is_closing, is_broken, was_clean;
-	bool was_broken; /* the last user's disk failed: its cache is not believed */
-	bool is_saved; /* everything was synced by close() */
+	bool is_open, is_closing;
+	bool is_broken;        /* after the first error of the disk */
+	bool was_clean;        /* the last user has closed it */
+	bool was_broken;       /* the last user's disk failed: its cache is not believed */
+	bool is_saved;         /* everything was synced by close() */
 	uint64_t lost_told_ns; /* when the log last said that something cannot be read */
 	uint32_t close_stage;
 	int32_t close_status;
@@ -132,7 +134,9 @@ struct mosaic_store {
 	struct mosaic_error open_error;
 };
 
-/* Accepts a request: counted until store_done(). */
+/* Whether new requests are taken: 0 or E_CLOSED. */
+int32_t store_state(const struct mosaic_store *store);
+/* Accepts a request: counted until store_done(). 0 or E_CLOSED. */
 int32_t store_accept(struct mosaic_store *store);
 void store_done(struct mosaic_store *store, struct mosaic_req *req, int32_t status);
 /* The guards of every truncate, whose end must be inside of the stream, one at a time: a struct of
@@ -144,6 +148,9 @@ void store_done_later(struct mosaic_store *store, struct mosaic_req *req, int32_
 /* STORE-04: broken for good; the host is told once. */
 void store_fail(struct mosaic_store *store, int32_t code, int os_errno, const char *what,
 		const char *object);
+/* [slow] Why open() fails, for open_error; returns code. */
+int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
+		     ...) __attribute__((format(printf, 4, 5)));
 /* The error of open() when a thread cannot be had; returns its code. */
 int32_t store_no_threads(const struct mosaic_store *store, struct mosaic_error *error);
 void store_log(struct mosaic_store *store, uint32_t level, const char *event, const char *format,
@@ -151,12 +158,15 @@ void store_log(struct mosaic_store *store, uint32_t level, const char *event, co
 /* Goes on with close() when nothing is under way any more. */
 void store_close_step(struct mosaic_store *store);
 
-/* The operations of a store; `create` is its own and calls store_create(). */
+/* The operations of a store, as in struct mosaic_store_ops; `create` is its own and calls
+ * store_create(). */
 int32_t store_create(const struct mosaic_host *host, const struct log_engine *engine,
 		     const void *options, struct mosaic_store **out, struct mosaic_error *error);
 int32_t store_open(struct mosaic_store *store, struct mosaic_store_open *req);
 int32_t store_close(struct mosaic_store *store, struct mosaic_req *req);
 void store_destroy(struct mosaic_store *store);
+
+/* streams.c: the same, by the kind of the stream */
 int32_t store_stream_at(struct mosaic_store *store, uint32_t index,
 			struct mosaic_stream_name *name);
 int32_t store_stream_open(struct mosaic_store *store, const struct mosaic_stream_name *name,
@@ -176,7 +186,16 @@ int32_t store_truncate(struct mosaic_stream *stream, uint64_t to, struct mosaic_
 int32_t store_trim(struct mosaic_stream *stream, uint64_t below, struct mosaic_req *req);
 int32_t store_write(struct mosaic_stream *stream, struct mosaic_write *write);
 void store_distrust(struct mosaic_stream *stream, uint64_t from);
-#define STORE_OPS(its_create, ...)                                                               \
+
+/* space.c */
+int32_t store_space(struct mosaic_store *store, struct mosaic_space *space);
+
+/* docs.c */
+int32_t doc_load(struct mosaic_store *store, struct mosaic_doc *doc);
+void doc_release(struct mosaic_store *store, struct mosaic_doc *doc);
+int32_t doc_save(struct mosaic_store *store, struct mosaic_doc *doc);
+
+#define STORE_OPS(its_create, ...)                                                                \
 	{                                                                                         \
 		.struct_size = sizeof(struct mosaic_store_ops), .create = its_create,             \
 		.open = store_open, .close = store_close, .destroy = store_destroy,               \
@@ -189,27 +208,5 @@ void store_distrust(struct mosaic_stream *stream, uint64_t from);
 		.doc_release = doc_release, .doc_save = doc_save, .space = store_space,           \
 		.write = store_write, .distrust = store_distrust, __VA_ARGS__                     \
 	}
-
-/* recover.c: [slow] why open() fails; returns code. */
-int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
-		     ...) __attribute__((format(printf, 4, 5)));
-/* [slow] everything that open() does; fills open_error. */
-void recover_run(struct job *job);
-/* [slow] tells the next user that what the cache has may be on no disk. */
-void recover_mark_broken(struct job *job);
-/* [worker] when the last user left that mark: clean pages of the file leave the cache. */
-void recover_forget_cache(const struct mosaic_store *store, int fd);
-/* [slow] marks clean unless broken, gives the lock back. */
-void recover_close(struct job *job);
-/* [any] gives the lock back */
-void recover_unlock(struct mosaic_store *store);
-
-/* space.c */
-int32_t store_space(struct mosaic_store *store, struct mosaic_space *space);
-
-/* docs.c */
-int32_t doc_load(struct mosaic_store *store, struct mosaic_doc *doc);
-void doc_release(struct mosaic_store *store, struct mosaic_doc *doc);
-int32_t doc_save(struct mosaic_store *store, struct mosaic_doc *doc);
 
 #endif

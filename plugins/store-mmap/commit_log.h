@@ -32,24 +32,24 @@ struct segment {
 
 /* Prepares the next segment and the pages ahead of the writer. One at a time. */
 struct ahead {
-	struct job job;          /* first */
+	struct job job; /* first */
 	bool is_running;
-	bool creates;            /* in: a segment at create_start */
+	bool creates; /* in: a segment at create_start */
 	uint64_t create_start;
 	struct segment *created; /* out */
 	uint8_t *pages[2];       /* in: ranges to make present, page-aligned */
 	size_t n_bytes[2];
-	uint8_t *behind;         /* in: a range to take out of this process's memory */
+	uint8_t *behind; /* in: a range to take out of this process's memory */
 	size_t n_behind;
-	uint64_t upto;           /* present below, when it is back; out: less, where it stopped */
-	bool is_stale;           /* not prepared as it would be now: does not count */
-	bool writes_zeros;       /* in: [zero_from, upto) is written before it is used */
+	uint64_t upto;     /* present below, when it is back; out: less, where it stopped */
+	bool is_stale;     /* not prepared as it would be now: does not count */
+	bool writes_zeros; /* in: [zero_from, upto) is written before it is used */
 	uint64_t zero_from;
-	uint8_t *zero_map;       /* where that is mapped */
-	bool zeros_are_synced;   /* in: and sent to the disk, in pieces that fit small syncs */
-	_Atomic int zero_state;  /* enum zero_state: of the range, between the two threads */
-	int write_errno;         /* out: writing zeros failed */
-	bool cannot_populate;    /* the kernel lacks MADV_POPULATE_WRITE */
+	uint8_t *zero_map;      /* where that is mapped */
+	bool zeros_are_synced;  /* in: and sent to the disk, in pieces that fit small syncs */
+	_Atomic int zero_state; /* enum zero_state: of the range, between the two threads */
+	int write_errno;        /* out: writing zeros failed */
+	bool cannot_populate;   /* the kernel lacks MADV_POPULATE_WRITE */
 };
 
 struct commit_log {
@@ -66,7 +66,7 @@ struct commit_log {
 	uint64_t tail_end; /* of the segment that `end` lies in, ready or not */
 	uint32_t reserved;
 	uint64_t lend_upto; /* zeros are being written from here on; UINT64_MAX: nowhere */
-	uint64_t wake_at; /* commit() looks ahead when end reaches it */
+	uint64_t wake_at;   /* commit() looks ahead when end reaches it */
 
 	uint64_t first; /* index of segments[0] */
 	struct segment **segments;
@@ -79,20 +79,20 @@ struct commit_log {
 	uint64_t woken_ns, woken_at;
 	struct warm warm[WARM_STRETCHES]; /* one for each reader, when there are few */
 	uint32_t next_warm;
-	bool is_end_known;   /* the reader of records has told where they stop */
-	bool is_full;        /* the disk had no room for the next segment */
+	bool is_end_known; /* the reader of records has told where they stop */
+	bool is_full;      /* the disk had no room for the next segment */
 	struct mosaic_timer retry;
 	struct mosaic_req *room;
 
 	struct job sync_job;
-	struct mosaic_sync *syncs; /* waiting, in order of upto */
+	struct mosaic_sync *syncs;  /* waiting, in order of upto */
 	struct segment *syncing[8]; /* pinned by the job */
 	uint32_t n_syncing;
 	uint64_t synced, sync_from;
 	uint64_t again_from, again_upto; /* after a crash: the next sync writes it again */
 	bool syncs_again;
-	uint64_t sync_upto;  /* in: end of what is pinned; out: the end when the job began */
-	uint64_t sync_claim; /* its success proves no more than this: where a cut was meanwhile */
+	uint64_t sync_upto;   /* in: end of what is pinned; out: the end when the job began */
+	uint64_t sync_claim;  /* its success proves no more than this: where a cut was meanwhile */
 	uint64_t sync_gather; /* the job waits a moment for the end to come here */
 	uint64_t flight;      /* bytes of those who wait at once, by the last sync */
 	uint64_t sync_ns;     /* how long a sync takes, smoothed */

@@ -15,7 +15,7 @@
 #include <inttypes.h>
 
 #define BLOCK_BYTES (UINT32_C(1) << 20) /* of the append memory; the most that one write takes */
-#define LINGER_NS UINT64_C(2000000) /* how long the last bytes wait for more: 2 ms */
+#define LINGER_NS UINT64_C(2000000)     /* how long the last bytes wait for more: 2 ms */
 #define RUN_WRITES 8
 #define RUN_SYNCS 8
 
@@ -35,16 +35,16 @@ struct segment {
 	struct job job;      /* first: closing and deleting */
 	struct ring_op open; /* under way while is_opening */
 	uint64_t start;
-	int fd;              /* -1: not open */
-	int slot;            /* of the ring's files; -1: none */
-	uint32_t refs;       /* operations under way */
-	uint64_t used;       /* when it was last read from: the oldest is closed first */
-	bool is_writable;    /* its blocks are allocated */
-	bool is_dirty;       /* has bytes that no sync has covered */
+	int fd;           /* -1: not open */
+	int slot;         /* of the ring's files; -1: none */
+	uint32_t refs;    /* operations under way */
+	uint64_t used;    /* when it was last read from: the oldest is closed first */
+	bool is_writable; /* its blocks are allocated */
+	bool is_dirty;    /* has bytes that no sync has covered */
 	bool is_opening, is_retired;
-	bool is_unlinked; /* its file goes with it */
+	bool is_unlinked;                      /* its file goes with it */
 	struct block *first_load, **last_load; /* wait for it to be open */
-	char path[LOG_PATH_BYTES]; /* while is_opening */
+	char path[LOG_PATH_BYTES];             /* while is_opening */
 };
 
 /*
@@ -98,8 +98,8 @@ struct run {
 	struct run_sync syncs[RUN_SYNCS];
 	uint32_t n_writes, n_syncs; /* planned, then under way */
 	struct segment *linked;     /* is synced by the only write or behind it */
-	uint64_t upto;  /* written below, when it is back */
-	uint64_t claim; /* durable below, when its syncs are back */
+	uint64_t upto;              /* written below, when it is back */
+	uint64_t claim;             /* durable below, when its syncs are back */
 	bool is_running, wants_sync, is_synced, is_linked, is_syncing;
 	bool is_empty; /* nothing had to be written or synced */
 };
@@ -131,8 +131,8 @@ struct commit_log {
 	struct mosaic_stream base; /* first */
 	struct ring ring;
 	uint64_t begin, end;
-	uint64_t written;   /* below: in the files */
-	uint64_t synced;    /* below: durable */
+	uint64_t written; /* below: in the files */
+	uint64_t synced;  /* below: durable */
 	uint64_t segment_bytes;
 
 	/* log_tail.c */
@@ -174,7 +174,7 @@ struct commit_log {
 	struct narrow narrow[NARROW_MOST]; /* the last loads of more than was asked that failed */
 	uint32_t next_narrow;
 
-	struct log_cut *cut; /* reserve() waits */
+	struct log_cut *cut;     /* reserve() waits */
 	struct log_again *again; /* writes wait */
 	uint32_t n_cuts;
 	struct log_trim *trim;

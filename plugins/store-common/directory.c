@@ -5,6 +5,8 @@
  * What is refused, with a text that says what to do: no directory or no rights, a lock that another
  * process holds, segments of another size than configured, gaps between segments.
  */
+#include "directory.h"
+
 #include "folder.h"
 #include "ifile.h"
 #include "io.h"
@@ -14,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,23 +23,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ABORT_FILE "abort" /* present while somebody uses the directory; his process id */
+#define ABORT_FILE "abort"   /* present while somebody uses the directory; his process id */
 #define BROKEN_FILE "broken" /* the disk failed its last user; need not survive a power cut */
 #define LOCK_FILE "lock"
 #define LOCK_PAUSE_MS 10
 #define LOCK_TRIES 100 /* a second */
-
-int32_t store_refuse(struct mosaic_store *store, int32_t code, int os_errno, const char *format,
-		     ...)
-{
-	va_list args;
-	va_start(args, format);
-	vsnprintf(store->open_error.text, sizeof(store->open_error.text), format, args);
-	va_end(args);
-	store->open_error.code = code;
-	store->open_error.os_errno = os_errno;
-	return code;
-}
 
 /* ---- the commit log ---- */
 
@@ -48,7 +37,7 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 	struct stat st;
 	if (fstat(fd, &st) != 0)
 		return store_refuse(store, MOSAIC_E_IO, errno, "cannot read the size of %s/%s: %s",
-			      store->options.dir, path, strerror(errno));
+				    store->options.dir, path, strerror(errno));
 	if ((uint64_t)st.st_size == store->options.segment_bytes)
 		return 0;
 	if (st.st_size == 0 && is_last) { /* somebody died before he gave it its size */
@@ -56,12 +45,12 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
 		return 1;
 	}
 	return store_refuse(store, MOSAIC_E_CORRUPT, 0,
-		      "%s/%s has %" PRIu64 " bytes, but \"segment\" is %" PRIu64
-		      ": set \"segment\" to the size that wrote this directory "
-		      "(mappedFileSizeCommitLog), or restore the file (made "
-		      "longer with zeros it keeps what it has: truncate -s)",
-		      store->options.dir, path, (uint64_t)st.st_size,
-		      store->options.segment_bytes);
+			    "%s/%s has %" PRIu64 " bytes, but \"segment\" is %" PRIu64
+			    ": set \"segment\" to the size that wrote this directory "
+			    "(mappedFileSizeCommitLog), or restore the file (made "
+			    "longer with zeros it keeps what it has: truncate -s)",
+			    store->options.dir, path, (uint64_t)st.st_size,
+			    store->options.segment_bytes);
 }
 
 /*
@@ -69,7 +58,7 @@ static int32_t check_segment(struct mosaic_store *store, const char *path, int f
  * next sync says 0 and knows nothing of them. Dropped from the cache, they read as the disk has
  * them. After a mere kill all that is dirty is still written, and a warm cache is worth keeping.
  */
-void recover_forget_cache(const struct mosaic_store *store, int fd)
+void directory_forget_cache(const struct mosaic_store *store, int fd)
 {
 	if (store->was_broken)
 		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
@@ -84,7 +73,7 @@ static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_
 		return store_refuse(store, MOSAIC_E_IO, -fd, "cannot open %s/%s: %s",
 				    store->options.dir, path, strerror(-fd));
 	int32_t rc = check_segment(store, path, fd, is_last);
-	recover_forget_cache(store, fd);
+	directory_forget_cache(store, fd);
 	int os_errno = rc == 0 ? store->engine->found(store->log, start, fd) : 0;
 	if (os_errno != 0)
 		rc = store_refuse(store, os_errno == ENOMEM ? MOSAIC_E_NOMEM : MOSAIC_E_IO,
@@ -92,6 +81,15 @@ static int32_t find_segment(struct mosaic_store *store, uint64_t start, bool is_
 				  strerror(os_errno));
 	close(fd);
 	return rc < 0 ? rc : 0;
+}
+
+static int32_t refuse_gap(struct mosaic_store *store, uint64_t start)
+{
+	return store_refuse(store, MOSAIC_E_CORRUPT, 0,
+			    "%s/" LOG_FOLDER " has a segment at %" PRIu64
+			    " that does not follow the one before it with \"segment\" = %" PRIu64
+			    ": a file is missing, or the size is another",
+			    store->options.dir, start, store->options.segment_bytes);
 }
 
 static int32_t find_log(struct mosaic_store *store)
@@ -106,15 +104,10 @@ static int32_t find_log(struct mosaic_store *store)
 	int32_t status = 0;
 	if (rc != 0)
 		status = store_refuse(store, MOSAIC_E_IO, rc, "cannot list %s/" LOG_FOLDER ": %s",
-				store->options.dir, strerror(rc));
+				      store->options.dir, strerror(rc));
 	for (uint32_t i = 0; i < starts.n && status == 0; i++) {
-		if (starts.at[i] % size != 0 ||
-		    (i > 0 && starts.at[i] != starts.at[i - 1] + size))
-			status = store_refuse(store, MOSAIC_E_CORRUPT, 0,
-					"%s/" LOG_FOLDER " has a segment at %" PRIu64
-					" that does not follow the one before it with \"segment\""
-					" = %" PRIu64 ": a file is missing, or the size is another",
-					store->options.dir, starts.at[i], size);
+		if (starts.at[i] % size != 0 || (i > 0 && starts.at[i] != starts.at[i - 1] + size))
+			status = refuse_gap(store, starts.at[i]);
 		else
 			status = find_segment(store, starts.at[i], i + 1 == starts.n);
 	}
@@ -127,7 +120,7 @@ static int32_t find_log(struct mosaic_store *store)
 
 /* ---- the directory ---- */
 
-static int32_t open_dir(struct mosaic_store *store)
+static int32_t find_dir(struct mosaic_store *store)
 {
 	const char *dir = store->options.dir;
 	store->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -136,20 +129,21 @@ static int32_t open_dir(struct mosaic_store *store)
 		snprintf(path, sizeof(path), "%s/", dir);
 		int rc = io_make_folders(AT_FDCWD, path);
 		if (rc != 0)
-			return store_refuse(store, MOSAIC_E_IO, rc,
-				      "cannot make the directory %s: %s: make it, or name another "
-				      "one as \"dir\"",
-				      dir, strerror(rc));
+			return store_refuse(
+				store, MOSAIC_E_IO, rc,
+				"cannot make the directory %s: %s: make it, or name another "
+				"one as \"dir\"",
+				dir, strerror(rc));
 		store->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	}
 	if (store->dir_fd >= 0)
 		return 0;
 	if (errno == ENOTDIR)
 		return store_refuse(store, MOSAIC_E_INVAL, errno,
-			      "%s is not a directory: name one as \"dir\"", dir);
+				    "%s is not a directory: name one as \"dir\"", dir);
 	return store_refuse(store, MOSAIC_E_IO, errno, "cannot open the directory %s: %s%s", dir,
-		      strerror(errno),
-		      errno == EACCES ? ": the user of this process needs rights on it" : "");
+			    strerror(errno),
+			    errno == EACCES ? ": the user of this process needs rights on it" : "");
 }
 
 /*
@@ -176,9 +170,9 @@ static int32_t take_lock(struct mosaic_store *store)
 	int fd = io_open(store->dir_fd, LOCK_FILE, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return store_refuse(store, MOSAIC_E_IO, -fd,
-			      "cannot open %s/" LOCK_FILE ": %s: the user of this process needs to "
-			      "write there",
-			      dir, strerror(-fd));
+				    "cannot open %s/" LOCK_FILE ": %s: the user of this process "
+				    "needs to write there",
+				    dir, strerror(-fd));
 	int os_errno = lock_patiently(fd, &lock);
 	if (os_errno == 0) {
 		struct iovec iov = { .iov_base = (char[]){ 'l', 'o', 'c', 'k' }, .iov_len = 4 };
@@ -206,9 +200,9 @@ static int32_t take_lock(struct mosaic_store *store)
 		free(text);
 	}
 	return store_refuse(store, MOSAIC_E_IO, os_errno,
-		      "%s is in use by process %s: stop that broker, or give this one another "
-		      "\"dir\"",
-		      dir, owner[0] ? owner : "(unknown; see fuser on the file lock)");
+			    "%s is in use by process %s: stop that broker, or give this one "
+			    "another \"dir\"",
+			    dir, owner[0] ? owner : "(unknown; see fuser on the file lock)");
 }
 
 static int32_t mark_used(struct mosaic_store *store)
@@ -223,22 +217,22 @@ static int32_t mark_used(struct mosaic_store *store)
 		rc = io_sync_folder(store->dir_fd, ".");
 	if (rc != 0)
 		return store_refuse(store, MOSAIC_E_IO, rc, "cannot write %s/" ABORT_FILE ": %s",
-			      store->options.dir, strerror(rc));
+				    store->options.dir, strerror(rc));
 	unlinkat(store->dir_fd, SEGMENT_TMP, 0);
 	return 0;
 }
 
-void recover_mark_broken(struct job *job)
+void directory_mark_broken(struct job *job)
 {
 	int rc = io_write_file(job->store->dir_fd, BROKEN_FILE, "", 0, false);
 	if (rc != 0)
 		job_fail(job, rc, "cannot make the file " BROKEN_FILE);
 }
 
-void recover_run(struct job *job)
+void directory_open(struct job *job)
 {
 	struct mosaic_store *store = job->store;
-	int32_t rc = open_dir(store);
+	int32_t rc = find_dir(store);
 	if (rc == 0)
 		rc = take_lock(store);
 	if (rc == 0) /* before anything is written */
@@ -259,7 +253,7 @@ void recover_run(struct job *job)
 	store->open_status = rc;
 }
 
-void recover_unlock(struct mosaic_store *store)
+void directory_unlock(struct mosaic_store *store)
 {
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
@@ -268,7 +262,7 @@ void recover_unlock(struct mosaic_store *store)
 	store->lock_fd = store->dir_fd = -1;
 }
 
-void recover_close(struct job *job)
+void directory_close(struct job *job)
 {
 	struct mosaic_store *store = job->store;
 	store->engine->close_files(store->log);
@@ -284,5 +278,5 @@ void recover_close(struct job *job)
 		if (rc != 0)
 			job_fail(job, rc, "cannot sync the store's directory");
 	}
-	recover_unlock(store);
+	directory_unlock(store);
 }
