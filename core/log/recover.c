@@ -3,7 +3,9 @@
  * and queues that have exactly one unit for each record.
  *
  *   opened -> checkpoint_loaded -> look_at_queues -> believe_checkpoint -> choose_segment
- *          -> rebuild_begin -> scan -> cut_log -> rebuild_end -> make_durable -> finish
+ *          -> rebuild_begin -> count_units -> scan_begin -> scan -> cut_log -> rebuild_end
+ *          -> make_durable -> distrust -> finish
+ *   scan   <-> salvage: bytes that are no record; <-> scan_everything: units are not as believed
  *
  * Where the scan starts (CommitLog.recoverNormally and recoverAbnormally of 5.3.3, and our own):
  *   after a clean stop  the segment of the last record that a unit points to; units are believed
@@ -437,9 +439,29 @@ static int is_followed(struct recovery *r, uint64_t offset, bool *is_followed)
 	return rc == MOSAIC_E_NOTFOUND ? 0 : rc;
 }
 
+/* A whole record with a message at r->at. False: the step must return. */
+static bool scan_message(struct recovery *r, const struct message *m, uint32_t len)
+{
+	enum rebuild_result result = REBUILD_DONE;
+	if (r->at >= r->units_from)
+		result = rebuild_unit(r, m, len);
+	if (result == REBUILD_GAP)
+		scan_everything(r, "units are missing");
+	if (result != REBUILD_DONE)
+		return false;
+	if (m->store_ms > r->last_store_ms)
+		r->last_store_ms = m->store_ms;
+	if (m->store_ms < r->log->priv->checkpoint.physic_ms)
+		r->durable = r->at + len;
+	if (record_has_unit(m->sys_flag)) {
+		r->last_unit_phys = r->at;
+		r->last_unit_ms = m->store_ms;
+	}
+	return true;
+}
+
 static void scan(struct recovery *r)
 {
-	struct log *log = r->log;
 	while (r->at < r->info.end) {
 		uint64_t left = r->info.segment_bytes - r->at % r->info.segment_bytes;
 		struct message m;
@@ -469,27 +491,10 @@ static void scan(struct recovery *r)
 			r->whole_at = r->at;
 			continue; /* the window has moved */
 		}
-		if (kind == RECORD_MESSAGE) {
-			enum rebuild_result result = REBUILD_DONE;
-			if (r->at >= r->units_from)
-				result = rebuild_unit(r, &m, len);
-			if (result == REBUILD_WAITS)
-				return;
-			if (result == REBUILD_GAP) {
-				scan_everything(r, "units are missing");
-				return;
-			}
-			if (m.store_ms > r->last_store_ms)
-				r->last_store_ms = m.store_ms;
-			if (m.store_ms < log->priv->checkpoint.physic_ms)
-				r->durable = r->at + len;
-			if (record_has_unit(m.sys_flag)) {
-				r->last_unit_phys = r->at;
-				r->last_unit_ms = m.store_ms;
-			}
-		}
+		if (kind == RECORD_MESSAGE && !scan_message(r, &m, len))
+			return;
 		r->at += len;
-		log->stats.scanned_bytes += len;
+		r->log->stats.scanned_bytes += len;
 		if (scan_pauses(r))
 			return;
 	}

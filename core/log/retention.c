@@ -164,13 +164,6 @@ static bool trim_files(struct retention *r, struct queue *q)
 
 /* ---- topics with a shorter time ---- */
 
-static void searched(struct mosaic_req *req)
-{
-	struct retention *r = req->data;
-	r->is_waiting = false;
-	run(r);
-}
-
 static bool has_shorter_time(const struct retention *r, const struct queue *q)
 {
 	return q->wish.keep_ms > 0 && (uint64_t)q->wish.keep_ms < r->now_ms &&
@@ -185,7 +178,7 @@ static void expire(struct retention *r)
 		if (!r->has_searched && has_shorter_time(r, q)) {
 			r->has_searched = true;
 			r->search = (struct queue_search){
-				.req = { .done = searched, .data = r, .status = 0 },
+				.req = { .done = waited, .data = r, .status = 0 },
 				.timestamp_ms = (int64_t)r->now_ms - q->wish.keep_ms,
 			};
 			r->search.req.status = queue_search(q, &r->search);
@@ -298,7 +291,8 @@ static void decide(struct retention *r)
 
 /* ---- who wants it still ---- */
 
-static void is_held(struct retention *r, const struct queue *q, const char *why)
+/* The round ends: the segment stays. */
+static void end_held(struct retention *r, const struct queue *q, const char *why)
 {
 	r->stats.held++;
 	if (r->held_next != r->next)
@@ -332,11 +326,11 @@ static void hold(struct retention *r)
 			if (by_group && !has_unit(r, queue_unit_at(&r->units, q, at, &unit), q))
 				return;
 			if (by_time && q->min_phys < r->next) {
-				is_held(r, q, "its topic keeps messages longer");
+				end_held(r, q, "its topic keeps messages longer");
 				return;
 			}
 			if (by_group && unit.phys_offset < r->next) {
-				is_held(r, q, "a group has not consumed it");
+				end_held(r, q, "a group has not consumed it");
 				return;
 			}
 		}
