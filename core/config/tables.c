@@ -104,7 +104,7 @@ static const struct mosaic_option broker[] = {
 static const struct mosaic_option retention[] = {
 	{ "time", MOSAIC_T_DURATION, 0, RE(time_ns), "72h", "0s", NULL, NULL,
 	  "A segment that was last written so long ago is deleted, at the hours of \"at\" "
-	  "(fileReservedTime); 0: not for its age" },
+	  "(fileReservedTime); 0s: not for its age" },
 	{ "at", MOSAIC_T_STRING, 0, RE(at), "04", NULL, NULL, NULL,
 	  "Hours of the day, local time, as \"04\" or \"02;14\" (deleteWhen); \"*\": at any time" },
 	{ "size", MOSAIC_T_SIZE, 0, RE(size_bytes), "0", NULL, NULL, NULL,

@@ -19,6 +19,7 @@
 #include "worker.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define QUEUE_UNIT 20
 #define PAGE_BYTES 4096
@@ -208,5 +209,19 @@ int32_t doc_save(struct mosaic_store *store, struct mosaic_doc *doc);
 		.doc_release = doc_release, .doc_save = doc_save, .space = store_space,           \
 		.write = store_write, .distrust = store_distrust, __VA_ARGS__                     \
 	}
+
+/* Options that every store with files has; the first of its table. */
+#define STORE_OPTIONS                                                                             \
+	{ "dir", MOSAIC_T_STRING, 0, offsetof(struct options, dir), "mosaic-data", NULL, NULL,    \
+	  NULL, "Directory of all files of this broker; made when it is not there" },             \
+	{ "segment", MOSAIC_T_SIZE, 0, offsetof(struct options, segment_bytes), "1GiB", "4KiB",   \
+	  "64GiB", NULL, "Bytes per segment of the commit log, a multiple of 4096 "               \
+	  "(mappedFileSizeCommitLog); bounds the size of a message" },                            \
+	{ "queueSegment", MOSAIC_T_SIZE, 0, offsetof(struct options, queue_segment_bytes),        \
+	  "6000000", "20", "1GiB", NULL, "Bytes per file of a consume queue, rounded up to a "    \
+	  "multiple of 20 (mappedFileSizeConsumeQueue)" },                                        \
+	{ "coldRead", MOSAIC_T_SIZE, 0, offsetof(struct options, cold_read_rate), "64MiB", "0",   \
+	  "64GiB", NULL, "Bytes a second that are read from the disk for those far behind while " \
+	  "messages are written, at least three times what is written; 0: no bound" }
 
 #endif

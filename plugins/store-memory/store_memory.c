@@ -676,13 +676,14 @@ static const struct mosaic_store_ops ops = {
 
 static const struct mosaic_option options[] = {
 	{ "limit", MOSAIC_T_SIZE, 0, offsetof(struct options, limit), "1GiB", "64KiB", NULL, NULL,
-	  "Most bytes of all streams together; beyond it sends are refused." },
+	  "Most bytes of all streams together; beyond it sends are refused" },
 	{ "segment", MOSAIC_T_SIZE, 0, offsetof(struct options, segment_bytes), "16MiB", "4KiB",
-	  "1GiB", NULL, "Bytes per segment of the commit log; bounds the size of a message." },
+	  "1GiB", NULL, "Bytes per segment of the commit log; bounds the size of a message" },
 	{ "queueSegment", MOSAIC_T_SIZE, 0, offsetof(struct options, queue_segment_bytes), "20000",
-	  "20", "64MiB", NULL, "Bytes per segment of a consume queue, rounded up to 20." },
+	  "20", "64MiB", NULL, "Bytes per segment of a consume queue, rounded up to a "
+	  "multiple of 20" },
 	{ "delay", MOSAIC_T_DURATION, 0, offsetof(struct options, delay_ns), "0ms", NULL, "60s",
-	  NULL, "Syncs and documents take a drawn time up to this, as on a disk." },
+	  NULL, "Syncs and documents take a drawn time up to this, as on a disk" },
 };
 
 MOSAIC_PLUGIN(.name = "store-memory", .version = MOSAIC_VERSION, .license = "Apache-2.0",

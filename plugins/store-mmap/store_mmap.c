@@ -132,20 +132,10 @@ static int32_t mmap_create(const struct mosaic_host *host, const void *options,
 static const struct mosaic_store_ops ops = STORE_OPS(mmap_create);
 
 static const struct mosaic_option options[] = {
-	{ "dir", MOSAIC_T_STRING, 0, offsetof(struct options, dir), "mosaic-data", NULL,
-	  NULL, NULL, "Directory of all files of this broker; made when it is not there." },
-	{ "segment", MOSAIC_T_SIZE, 0, offsetof(struct options, segment_bytes), "1GiB", "4KiB",
-	  "64GiB", NULL, "Bytes per segment of the commit log (mappedFileSizeCommitLog)." },
-	{ "queueSegment", MOSAIC_T_SIZE, 0, offsetof(struct options, queue_segment_bytes),
-	  "6000000", "20", "1GiB", NULL,
-	  "Bytes per file of a consume queue, rounded up to 20 (mappedFileSizeConsumeQueue)." },
-	{ "coldRead", MOSAIC_T_SIZE, 0, offsetof(struct options, cold_read_rate), "64MiB", "0",
-	  "64GiB", NULL,
-	  "Bytes a second that are read from the disk for those far behind while messages are "
-	  "written, at least three times what is written; 0: no bound." },
+	STORE_OPTIONS,
 	{ "prefault", MOSAIC_T_SIZE, 0, offsetof(struct options, prefault_bytes), "64MiB",
 	  "256KiB", "1GiB", NULL,
-	  "How far ahead of the writer at most pages are prepared; follows the rate of writes." },
+	  "How far ahead of the writer at most pages are prepared; follows the rate of writes" },
 };
 
 MOSAIC_PLUGIN(.name = "store-mmap", .version = MOSAIC_VERSION, .license = "Apache-2.0",

@@ -298,24 +298,14 @@ static int32_t uring_usable(const void *of, struct mosaic_error *error)
 static const struct mosaic_store_ops ops = STORE_OPS(uring_create, .usable = uring_usable);
 
 static const struct mosaic_option options[] = {
-	{ "dir", MOSAIC_T_STRING, 0, offsetof(struct options, dir), "mosaic-data", NULL,
-	  NULL, NULL, "Directory of all files of this broker; made when it is not there." },
-	{ "segment", MOSAIC_T_SIZE, 0, offsetof(struct options, segment_bytes), "1GiB", "4KiB",
-	  "64GiB", NULL, "Bytes per segment of the commit log (mappedFileSizeCommitLog)." },
-	{ "queueSegment", MOSAIC_T_SIZE, 0, offsetof(struct options, queue_segment_bytes),
-	  "6000000", "20", "1GiB", NULL,
-	  "Bytes per file of a consume queue, rounded up to 20 (mappedFileSizeConsumeQueue)." },
-	{ "coldRead", MOSAIC_T_SIZE, 0, offsetof(struct options, cold_read_rate), "64MiB", "0",
-	  "64GiB", NULL,
-	  "Bytes a second that are read from the disk for those far behind while messages are "
-	  "written, at least three times what is written; 0: no bound." },
+	STORE_OPTIONS,
 	{ "tail", MOSAIC_T_SIZE, 0, offsetof(struct options, tail_bytes), "32MiB", "4MiB",
 	  "512MiB", NULL,
-	  "Memory for the end of the commit log: what is not written yet, and what was last." },
+	  "Memory for the end of the commit log: what is not written yet, and what was last" },
 	{ "cache", MOSAIC_T_SIZE, 0, offsetof(struct options, cache_bytes), "64MiB", "1MiB",
-	  "64GiB", NULL, "Memory for older parts of the commit log that were read." },
+	  "64GiB", NULL, "Memory for older parts of the commit log that were read" },
 	{ "sqpoll", MOSAIC_T_BOOL, 0, offsetof(struct options, uses_sqpoll), "false", NULL, NULL,
-	  NULL, "A thread of the kernel looks for work: fewer system calls, a core more." },
+	  NULL, "A thread of the kernel looks for work: fewer system calls, a core more" },
 };
 
 MOSAIC_PLUGIN(.name = "store-uring", .version = MOSAIC_VERSION, .license = "Apache-2.0",

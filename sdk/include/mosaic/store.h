@@ -13,7 +13,8 @@
  *   STORE-04 after a failed write or sync nothing above it ever counts as durable: every later
  *            sync fails, and the store calls host->fail once.
  *   STORE-05 after a crash, what is readable is a prefix of what was committed, followed by zeros
- *            or a torn record; a process crash (kill -9) loses nothing committed to the commit log.
+ *            or a torn record; with MOSAIC_STORE_CAP_CRASH a process crash (kill -9) loses nothing
+ *            committed to the commit log.
  *   STORE-06 a reservation never spans two segments.
  *   STORE-07 after truncate(to) completed, bytes at and above `to` never come back.
  *   STORE-08 pinned bytes stay readable and unchanged until unpin, whatever trim or close do.
@@ -176,7 +177,7 @@ struct mosaic_store_ops {
 	 * gives the same stream. */
 	int32_t (*stream_open)(struct mosaic_store *store, const struct mosaic_stream_name *name,
 			       struct mosaic_stream **out);
-	/* [core] */
+	/* [core] what there is of it now */
 	void (*stream_info)(struct mosaic_stream *stream, struct mosaic_stream_info *info);
 	/* [core] forget a stream and delete its files (topic deleted); asynchronous. The stream is
 	 * gone for the caller when the call returns 0. */
@@ -207,11 +208,13 @@ struct mosaic_store_ops {
 	/* [core] exactly once for every read that succeeded */
 	void (*unpin)(struct mosaic_stream *stream, struct mosaic_read *read);
 
-	/* [core] */
+	/* [core] see struct mosaic_sync and STORE-02 to 04; E_INVAL: upto is beyond the end,
+	 * E_FATAL: a write or a sync has failed */
 	int32_t (*sync)(struct mosaic_stream *stream, struct mosaic_sync *req);
 	/* [core] make all consume queues durable as they are now, and trim their memory */
 	int32_t (*sync_queues)(struct mosaic_store *store, struct mosaic_req *req);
-	/* [core] cut the stream to end at `to`; also tells a freshly opened store the true end */
+	/* [core] cut the stream to end at `to`; also tells a freshly opened store the true end.
+	 * E_INVAL: beyond the end, E_AGAIN: an earlier cut of this stream goes on. */
 	int32_t (*truncate)(struct mosaic_stream *stream, uint64_t to, struct mosaic_req *req);
 	/* [core] whole segments below `below` may be deleted, never the one that holds the end:
 	 * `begin` moves at once, the files go one by one and the last of them is gone when it ends.
