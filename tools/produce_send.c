@@ -51,8 +51,8 @@ static int check_topic(struct produce *p)
 
 	free(queues);
 	if (rc == MOSAIC_E_NOTFOUND)
-		return err_set(&p->err, rc, "no broker of NameServer %s has topic %s, and none of "
-			       "them makes topics (autoCreateTopic)", p->namesrv, p->topic);
+		return err_set(&p->err, rc, "no broker of NameServer %s has topic %s to write to, "
+			       "and none makes it (autoCreateTopic)", p->namesrv, p->topic);
 	return rc;
 }
 
