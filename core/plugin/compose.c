@@ -104,9 +104,9 @@ void compose_survives(const struct composition *c, struct buf *out)
 		else
 			buf_append_str(out, "everything, as nothing asks for a sync");
 	} else if (sync && is_there(c->flush)) {
-		buf_append_str(out, "nothing at once: ");
+		buf_append_str(out, "neither a process crash (kill -9) nor a power cut for "
+				    "certain, which can lose ");
 		print_exposure(c->flush, out);
-		buf_append_str(out, " are lost with the process");
 	} else if (!elsewhere) {
 		buf_append_str(out, "nothing: messages live in memory");
 		return;

@@ -51,8 +51,7 @@ static void survives_is_said_in_words(void **state)
 	put(&s, MOSAIC_STORE, "a", disk, 0);
 	put(&s, MOSAIC_FLUSH, "b", MOSAIC_FLUSH_CAP_GATES, MOSAIC_STORE_CAP_SYNC);
 	assert_survives(&s, "process crash (kill -9) and power loss of this machine; not the loss "
-	"of "
-			    "this machine");
+			    "of this machine");
 	put(&s, MOSAIC_FLUSH, "b", 0, 0);
 	assert_survives(&s, "process crash (kill -9); not a power cut, which can lose the "
 			    "messages that were not synced yet; not the loss of this machine");
@@ -62,8 +61,8 @@ static void survives_is_said_in_words(void **state)
 	assert_survives(&s, "process crash (kill -9); not a power cut, which can lose about "
 			    "the last 2s of messages; not the loss of this machine");
 	put(&s, MOSAIC_STORE, "a", MOSAIC_STORE_CAP_SYNC, 0);
-	assert_survives(&s, "nothing at once: about the last 2s of messages are lost with the "
-			    "process; not the loss of this machine");
+	assert_survives(&s, "neither a process crash (kill -9) nor a power cut for certain, which "
+			    "can lose about the last 2s of messages; not the loss of this machine");
 	s.places[MOSAIC_FLUSH].plugin = NULL;
 	put(&s, MOSAIC_STORE, "a", disk, 0);
 	assert_survives(&s, "process crash (kill -9); not a power cut, which can lose "
@@ -102,8 +101,7 @@ static void all_unmet_needs_are_told_at_once(void **state)
 	assert_string_equal(problems_text(&problems),
 		"broker.store: plain needs something this host does not know (bit 3)\n"
 		"broker.flush: strict needs SYNC of the store (what was synced survives power "
-		"loss), "
-		"and plain does not offer it\n"
+		"loss), and plain does not offer it\n"
 		"broker.replication: copier needs TRUNCATE of the store (the log can be cut back), "
 		"and plain does not offer it\n"
 		"broker.replication: copier needs something this host does not know (bit 40)\n");
