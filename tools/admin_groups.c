@@ -2,7 +2,6 @@
 #include "admin.h"
 #include "command.h"
 #include <inttypes.h>
-#include <stdlib.h>
 
 /* The sum of what the group has not consumed on one broker; -1: it has consumed nothing there. */
 static int64_t lag_of(json_t *stats)

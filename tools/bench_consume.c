@@ -1,9 +1,7 @@
 /* mosaic bench consume, e2e: what a push consumer with one listener thread gets. */
 #include "bench.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define WAIT_NS UINT64_C(30000000000) /* for the first message, and for the last */
 #define POLL_NS UINT64_C(1000000)

@@ -2,7 +2,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 int connect_client(const char *namesrv, void (*log)(void *data, int32_t level, const char *line),
 		   void *log_data, struct mosaic_client **out, struct mosaic_error *err)

@@ -3,7 +3,6 @@
 #include "consume.h"
 #include "progress.h"
 #include <stdio.h>
-#include <time.h>
 
 #define BATCH 32
 #define SEEK_MS 10000 /* for a queue to begin */

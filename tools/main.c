@@ -3,7 +3,6 @@
 #include "command.h"
 #include "plugin/nearest.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static int cmd_help(int argc, char **argv);

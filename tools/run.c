@@ -9,7 +9,6 @@
 #include "plugin/compose.h"
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static const char usage[] =

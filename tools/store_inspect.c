@@ -1,7 +1,6 @@
 /* mosaic store inspect: what is there, without looking at every record. */
 #include "store.h"
 #include <inttypes.h>
-#include <stdio.h>
 #include <time.h>
 
 struct last {

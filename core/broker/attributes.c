@@ -2,7 +2,6 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/num.h"
-#include <stdlib.h>
 
 static const char *const queue_types[] = { "BatchCQ", "SimpleCQ", NULL };
 static const char *const cleanup_policies[] = { "DELETE", "COMPACTION", NULL };

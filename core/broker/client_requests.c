@@ -6,7 +6,6 @@
 #include "broker/topics.h"
 #include "wire/codes.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 #define TOPIC_SUBSCRIBED_MAX 255
 #define EXPRESSION_MAX 65536

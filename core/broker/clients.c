@@ -14,7 +14,6 @@
 #include "base/mem.h"
 #include "broker/groups.h"
 #include "wire/codes.h"
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define GROUP_NAME_CONNECTED_MAX 255

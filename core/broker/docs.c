@@ -18,7 +18,6 @@
 #include "broker/offsets.h"
 #include "broker/schedule.h"
 #include "broker/topics.h"
-#include <inttypes.h>
 #include <stdlib.h>
 
 /* Documents above this are not written for each single change but after a pause, unless somebody

@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "wire/codes.h"
 #include "wire/json.h"
-#include <inttypes.h>
 #include <stdlib.h>
 
 #define LOCKS_MAX 1000000 /* of all groups together */

@@ -5,7 +5,6 @@
  */
 #include "config/load.h"
 #include <stdio.h>
-#include <stdlib.h>
 
 static const char *const core_keys[] = { "plugin", "fallback", NULL };
 

@@ -2,7 +2,6 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "plugin/nearest.h"
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 

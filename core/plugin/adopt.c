@@ -13,7 +13,6 @@
 #include "plugin/kind.h"
 #include "plugin/loaded.h"
 #include "plugin/value.h"
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 #include "plugin/compose.h"
 #include "plugin/kind.h"
 #include "plugin/value.h"
-#include <stdio.h>
 
 static bool is_there(const struct plugin_instance *i)
 {

@@ -7,7 +7,6 @@
 
 #include <netdb.h>
 #include <stdio.h>
-#include <string.h>
 
 struct dial {
 	struct mosaic_transport *transport;

@@ -10,7 +10,6 @@
  */
 #include "tcp.h"
 
-#include <string.h>
 
 #define MAX_IOV 128u             /* pieces per write */
 #define MAX_WRITE (8u << 20)     /* bytes per write, a span that is longer goes alone */

@@ -1,6 +1,5 @@
 /* Messages of one topic as few requests as the broker's limit allows, one after the other. */
 #include "producer_priv.h"
-#include <stdlib.h>
 
 #define PART_MAX 8192 /* messages of a part: the broker answers with an id for each of them */
 

@@ -6,7 +6,6 @@
 #include "base/mem.h"
 #include "memory.h"
 #include "wire/codes.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- life ---- */

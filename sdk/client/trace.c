@@ -1,7 +1,6 @@
 #include "trace.h"
 #include "wire/message.h"
 #include "wire/props.h"
-#include <stdlib.h>
 
 #define WAIT_NS SECOND_NS
 #define BATCH_BYTES (64u << 10)
