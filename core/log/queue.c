@@ -173,8 +173,8 @@ static bool unit_is_below(const struct queue *q, const struct queue_unit *unit,
 }
 
 /* Whether the unit at `index` is below, and the one before it too when it lies in the same file. */
-static int units_are_below(struct cursor *c, struct queue *q, int64_t index, bool looks_back,
-			   uint64_t phys_offset, bool *are_below)
+static int check_below(struct cursor *c, struct queue *q, int64_t index, bool looks_back,
+		       uint64_t phys_offset, bool *are_below)
 {
 	const uint8_t *bytes;
 	struct queue_unit unit;
@@ -185,7 +185,7 @@ static int units_are_below(struct cursor *c, struct queue *q, int64_t index, boo
 	if (rc != 0)
 		return rc;
 	if (len < skip + QUEUE_UNIT_BYTES) /* only the other is in memory */
-		return looks_back ? units_are_below(c, q, index, false, phys_offset, are_below)
+		return looks_back ? check_below(c, q, index, false, phys_offset, are_below)
 				  : MOSAIC_E_CORRUPT;
 	queue_unit_decode(bytes + skip, &unit);
 	*are_below = unit_is_below(q, &unit, phys_offset);
@@ -202,7 +202,7 @@ int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t
 	while (*low < *high) {
 		int64_t middle = *low + (*high - *low) / 2;
 		bool is_below;
-		int rc = units_are_below(c, q, middle, middle > *low, phys_offset, &is_below);
+		int rc = check_below(c, q, middle, middle > *low, phys_offset, &is_below);
 		if (rc != 0)
 			return rc;
 		if (is_below)
@@ -215,7 +215,7 @@ int queue_bound(struct cursor *c, struct queue *q, uint64_t phys_offset, int64_t
 
 /* Whether the record behind unit `index` is older than what is looked for. Units whose record is
  * gone count as old. 0, MOSAIC_PENDING, MOSAIC_E_LOST (the disk cannot tell) or an error. */
-static int search_is_older(struct queue_search *s, int64_t index, bool *is_older)
+static int check_older(struct queue_search *s, int64_t index, bool *is_older)
 {
 	struct queue *q = s->queue;
 	struct queue_unit unit;
@@ -258,7 +258,7 @@ static int search_run(struct queue_search *s)
 		int64_t middle = s->low + (s->high - s->low) / 2;
 		int64_t at = middle + s->n_lost; /* the next one tells, for those that cannot */
 		bool is_older = false;
-		int rc = at < s->high ? search_is_older(s, at, &is_older) : 0;
+		int rc = at < s->high ? check_older(s, at, &is_older) : 0;
 		if (rc == MOSAIC_E_LOST) {
 			s->n_lost++;
 			continue;

@@ -60,7 +60,7 @@ static int unit_at(struct queue *q, int64_t index, struct queue_unit *unit)
 	return 0;
 }
 
-int rebuild_has_unit(struct recovery *r, const struct message *m, uint32_t len, bool *is_there)
+int rebuild_find_unit(struct recovery *r, const struct message *m, uint32_t len, bool *is_there)
 {
 	struct queue *q = log_queue_find(r->log, m->topic, m->queue_id);
 	struct queue_unit unit;
@@ -90,7 +90,7 @@ static bool record_is_of(const uint8_t *p, const struct queue *q, int64_t index,
 }
 
 /* Whether the unit at `index` is of a record below the scan, and that record says so too. */
-static int unit_is_right(struct recovery *r, struct queue *q, int64_t index, bool *is_right)
+static int check_unit(struct recovery *r, struct queue *q, int64_t index, bool *is_right)
 {
 	struct queue_unit unit;
 	int rc = unit_at(q, index, &unit);
@@ -123,7 +123,7 @@ static int look_at_last(struct recovery *r, struct queue *q)
 {
 	struct queue_recovery *qr = q->recovery;
 	bool is_right = false;
-	int rc = qr->end > qr->begin ? unit_is_right(r, q, qr->end - 1, &is_right) : 0;
+	int rc = qr->end > qr->begin ? check_unit(r, q, qr->end - 1, &is_right) : 0;
 	if (rc != 0)
 		return rc;
 	qr->low = is_right && !r->is_crash ? qr->end : qr->begin;
@@ -153,7 +153,7 @@ static void begin_step(struct recovery *r)
 		 * right. */
 		while (qr->low > qr->begin) {
 			bool is_right = false;
-			rc = unit_is_right(r, q, qr->low - 1, &is_right);
+			rc = check_unit(r, q, qr->low - 1, &is_right);
 			if (!recovery_has(r, rc, "cannot read a consume queue"))
 				return;
 			if (is_right)
@@ -270,26 +270,28 @@ static enum rebuild_result close_gap(struct recovery *r, struct queue *q, int64_
 	return fill(r, q, index);
 }
 
-/* Whether a record that jumps over indexes is of another: the unit of the next index is its own,
- * or its record, further behind, agrees. Then what says here where it belongs has been damaged. */
-static int is_misplaced(struct recovery *r, struct queue *q, const struct message *m, bool *is,
-			bool *is_next)
+/* A record that jumps over indexes may be of another place: what it says of that has been damaged
+ * when the unit of the next index is its own (*is_next), or has a record, further behind, that
+ * agrees. 0, MOSAIC_PENDING or an error. */
+static int check_place(struct recovery *r, struct queue *q, const struct message *m,
+		       bool *is_other, bool *is_next)
 {
 	struct queue_unit unit;
 	const uint8_t *p;
 	uint32_t len;
-	*is = *is_next = false;
+	*is_other = *is_next = false;
 	if (q->recovery->end <= q->max_offset || q->max_offset == q->recovery->begin)
 		return 0;
 	int rc = unit_at(q, q->max_offset, &unit);
 	if (rc != 0)
 		return rc;
-	*is = *is_next = unit.phys_offset == (uint64_t)m->phys_offset;
-	if (*is || unit.phys_offset < (uint64_t)m->phys_offset || unit.phys_offset >= r->info.end)
+	*is_other = *is_next = unit.phys_offset == (uint64_t)m->phys_offset;
+	if (*is_other || unit.phys_offset < (uint64_t)m->phys_offset ||
+	    unit.phys_offset >= r->info.end)
 		return 0;
 	rc = cursor_get(&r->peek, r->log->commit_log, unit.phys_offset, RECORD_PEEK_BYTES,
 			RECORD_PEEK_BYTES, &p, &len);
-	*is = rc == 0 && len >= RECORD_PEEK_BYTES && record_is_of(p, q, q->max_offset, &unit);
+	*is_other = rc == 0 && len >= RECORD_PEEK_BYTES && record_is_of(p, q, q->max_offset, &unit);
 	return rc;
 }
 
@@ -371,7 +373,7 @@ enum rebuild_result rebuild_unit(struct recovery *r, const struct message *m, ui
 		return REBUILD_DONE;
 	if (index > q->max_offset) {
 		bool is_other, is_next;
-		int rc = is_misplaced(r, q, m, &is_other, &is_next);
+		int rc = check_place(r, q, m, &is_other, &is_next);
 		if (!recovery_has(r, rc, "cannot read the commit log"))
 			return REBUILD_WAITS;
 		if (is_other)

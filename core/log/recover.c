@@ -302,7 +302,7 @@ static void believe_checkpoint(struct recovery *r)
 		int kind;
 		int rc = recovery_record_at(r, c->resume, &m, &len, &kind);
 		if (rc == 0 && kind == RECORD_MESSAGE && m.store_ms == c->resume_ms)
-			rc = rebuild_has_unit(r, &m, len, &is_there);
+			rc = rebuild_find_unit(r, &m, len, &is_there);
 		r->resume_end = c->resume + len;
 		r->has_lost_unit = rc == 0 && kind == RECORD_MESSAGE && !is_there &&
 				   m.store_ms == c->resume_ms;
@@ -320,7 +320,7 @@ static void believe_checkpoint(struct recovery *r)
 }
 
 /* After a crash: whether everything in earlier segments, units included, is durable. */
-static int segment_is_old(struct recovery *r, bool *is_old)
+static int check_age(struct recovery *r, bool *is_old)
 {
 	const struct checkpoint *c = &r->log->priv->checkpoint;
 	int64_t safe_ms = (c->physic_ms < c->logics_ms ? c->physic_ms : c->logics_ms) - BEFORE_MS;
@@ -347,7 +347,7 @@ static void choose_segment(struct recovery *r)
 	while (r->segment > first) {
 		bool is_enough = r->segment <= r->max_phys;
 		if (r->is_crash &&
-		    !recovery_has(r, segment_is_old(r, &is_enough), "cannot read a segment"))
+		    !recovery_has(r, check_age(r, &is_enough), "cannot read a segment"))
 			return;
 		if (is_enough)
 			break;
@@ -424,7 +424,8 @@ uint64_t recovery_known_end(const struct recovery *r)
 	return known;
 }
 
-static int is_followed(struct recovery *r, uint64_t offset, bool *is_followed)
+/* Whether a record or a blank begins at `offset`, as far as its magic tells. */
+static int check_next(struct recovery *r, uint64_t offset, bool *is_followed)
 {
 	const uint8_t *bytes;
 	uint32_t len;
@@ -483,7 +484,7 @@ static void scan(struct recovery *r)
 			return;
 		if (kind == RECORD_MESSAGE && may_be_torn(&m) && r->whole_at != r->at) {
 			bool is_whole;
-			rc = is_followed(r, r->at + len, &is_whole);
+			rc = check_next(r, r->at + len, &is_whole);
 			if (!recovery_has(r, rc, "cannot read the commit log"))
 				return;
 			if (!is_whole)

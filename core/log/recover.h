@@ -106,8 +106,8 @@ void salvage_tell_lost(const struct recovery *r);
 
 /* rebuild.c */
 /* Whether the unit of this record is there: 0, MOSAIC_PENDING or an error. */
-NODISCARD int rebuild_has_unit(struct recovery *r, const struct message *m, uint32_t len,
-			       bool *is_there);
+NODISCARD int rebuild_find_unit(struct recovery *r, const struct message *m, uint32_t len,
+				bool *is_there);
 /* Every queue's max_offset: the units of records below r->units_from. */
 void rebuild_begin(struct recovery *r, void (*then)(struct recovery *r));
 enum rebuild_result {
