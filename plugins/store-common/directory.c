@@ -175,9 +175,8 @@ static int32_t take_lock(struct mosaic_store *store)
 				    dir, strerror(-fd));
 	int os_errno = lock_patiently(fd, &lock);
 	if (os_errno == 0) {
-		struct iovec iov = { .iov_base = (char[]){ 'l', 'o', 'c', 'k' }, .iov_len = 4 };
 		store->lock_fd = fd;
-		int rc = io_pwritev(fd, &iov, 1, 0);
+		int rc = io_pwrite(fd, "lock", 4, 0);
 		return rc == 0 ? 0
 			       : store_refuse(store, MOSAIC_E_IO, rc,
 					      "cannot write %s/" LOCK_FILE ": %s", dir,

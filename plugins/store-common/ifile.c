@@ -165,9 +165,7 @@ int32_t ifile_truncate(struct ifile *file, uint64_t to, struct mosaic_req *req)
 static void write_run(struct job *job)
 {
 	struct ifile_job *j = (struct ifile_job *)job;
-	struct iovec iov = { .iov_len = j->len };
-	memcpy(&iov.iov_base, &j->ptr, sizeof(j->ptr)); /* an iovec has no const */
-	int rc = j->file->fd < 0 ? EBADF : io_pwritev(j->file->fd, &iov, 1, j->offset);
+	int rc = j->file->fd < 0 ? EBADF : io_pwrite(j->file->fd, j->ptr, j->len, j->offset);
 	if (rc != 0)
 		job_fail(job, rc, "cannot write the index file");
 }

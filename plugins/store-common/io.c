@@ -52,6 +52,25 @@ int io_pwritev(int fd, struct iovec *iov, int n, uint64_t offset)
 	return 0;
 }
 
+int io_pwrite(int fd, const void *buf, size_t len, uint64_t offset)
+{
+	struct iovec iov = { .iov_len = len };
+	memcpy(&iov.iov_base, &buf, sizeof(buf)); /* an iovec has no const */
+	return len > 0 ? io_pwritev(fd, &iov, 1, offset) : 0;
+}
+
+int io_write_zeros(int fd, uint64_t from, uint64_t upto)
+{
+	static const uint8_t zeros[64 * 1024];
+	int rc = 0;
+	while (rc == 0 && from < upto) {
+		size_t part = upto - from < sizeof(zeros) ? upto - from : sizeof(zeros);
+		rc = io_pwrite(fd, zeros, part, from);
+		from += part;
+	}
+	return rc;
+}
+
 int io_make_folders(int dir_fd, const char *path)
 {
 	char part[PATH_MAX];
@@ -176,10 +195,7 @@ int io_write_file(int dir_fd, const char *path, const void *content, size_t len,
 	int fd = io_open(dir_fd, path, O_WRONLY | O_CREAT | O_TRUNC);
 	if (fd < 0)
 		return -fd;
-	const void *base = content;
-	struct iovec iov = { .iov_len = len };
-	memcpy(&iov.iov_base, &base, sizeof(base)); /* an iovec has no const */
-	int rc = len > 0 ? io_pwritev(fd, &iov, 1, 0) : 0;
+	int rc = io_pwrite(fd, content, len, 0);
 	if (rc == 0 && sync && fsync(fd) != 0)
 		rc = errno;
 	if (close(fd) != 0 && rc == 0)

@@ -25,20 +25,10 @@ struct queue_cut {
  * leave a file that is shorter than it says. 0 or an errno. */
 static int clear_rest(int fd, uint64_t from, uint64_t size)
 {
-	static const uint8_t zeros[PAGE_BYTES];
 	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from,
 		      (off_t)(size - from)) == 0)
 		return 0;
-	int rc = errno == EOPNOTSUPP ? 0 : errno;
-	while (rc == 0 && from < size) {
-		size_t part = size - from < sizeof(zeros) ? size - from : sizeof(zeros);
-		struct iovec iov = { .iov_len = part };
-		const void *base = zeros;
-		memcpy(&iov.iov_base, &base, sizeof(base)); /* an iovec has no const */
-		rc = io_pwritev(fd, &iov, 1, from);
-		from += part;
-	}
-	return rc;
+	return errno == EOPNOTSUPP ? io_write_zeros(fd, from, size) : errno;
 }
 
 static void cut_run(struct job *job)

@@ -42,10 +42,8 @@ static int write_filler(int fd, uint64_t offset, uint64_t n_bytes)
 	for (size_t i = 0; i < sizeof(page); i += QUEUE_UNIT)
 		memcpy(page + i, cqueue_filler, QUEUE_UNIT);
 	while (n_bytes > 0) {
-		struct iovec iov = { .iov_base = page,
-				     .iov_len = n_bytes < sizeof(page) ? n_bytes : sizeof(page) };
-		size_t part = iov.iov_len;
-		int rc = io_pwritev(fd, &iov, 1, offset);
+		size_t part = n_bytes < sizeof(page) ? n_bytes : sizeof(page);
+		int rc = io_pwrite(fd, page, part, offset);
 		if (rc != 0)
 			return rc;
 		offset += part;

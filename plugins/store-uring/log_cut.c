@@ -31,21 +31,6 @@ struct log_cut {
 
 /* ---- [slow] ---- */
 
-static int write_zeros(int fd, uint64_t from, uint64_t upto)
-{
-	static const uint8_t zeros[16 * PAGE_BYTES];
-	int rc = 0;
-	while (rc == 0 && from < upto) {
-		size_t part = upto - from < sizeof(zeros) ? upto - from : sizeof(zeros);
-		const void *base = zeros;
-		struct iovec iov = { .iov_len = part };
-		memcpy(&iov.iov_base, &base, sizeof(base)); /* an iovec has no const */
-		rc = io_pwritev(fd, &iov, 1, from);
-		from += part;
-	}
-	return rc;
-}
-
 /* Zeros from `to` to the end of its segment, on disk too. Keeps what its page has before. */
 static int clear_rest(struct log_cut *cut, int fd)
 {
@@ -55,11 +40,11 @@ static int clear_rest(struct log_cut *cut, int fd)
 	int rc = 0;
 	if (page > offset) {
 		int64_t n = io_pread(fd, cut->page, PAGE_BYTES, page - PAGE_BYTES);
-		rc = n == PAGE_BYTES ? write_zeros(fd, offset, page) : n < 0 ? (int)-n : EIO;
+		rc = n == PAGE_BYTES ? io_write_zeros(fd, offset, page) : n < 0 ? (int)-n : EIO;
 	}
 	if (rc == 0 && page < size && log_has_data(fd, page, size) &&
 	    fallocate(fd, FALLOC_FL_ZERO_RANGE, (off_t)page, (off_t)(size - page)) != 0)
-		rc = write_zeros(fd, page, size); /* else no gigabyte is written for it */
+		rc = io_write_zeros(fd, page, size); /* else no gigabyte is written for it */
 	if (rc == 0)
 		rc = io_allocate(fd, size);
 	if (rc == 0 && fdatasync(fd) != 0)
