@@ -39,6 +39,8 @@ struct store_checks {
 
 void store_inspect(struct store_dir *d, struct report *r);
 void store_verify(struct store_dir *d, struct report *r, struct store_checks *checks);
+/* What could not be looked at. */
+void store_verify_odd(const struct store_dir *d, struct report *r);
 /* False: something could not be repaired. What was done is in the report. */
 bool store_repair(struct store_dir *d, struct report *r);
 

@@ -64,25 +64,59 @@ static uint64_t segment_size(const struct store_list *log)
 	return best;
 }
 
+static void add_odd(struct store_dir *d, const char *path, const char *what)
+{
+	if (d->n_odd == d->cap_odd) {
+		d->cap_odd = d->cap_odd ? 2 * d->cap_odd : 4;
+		d->odd = mem_resize(d->odd, d->cap_odd * sizeof(*d->odd));
+	}
+	d->odd[d->n_odd++] = (struct store_odd){ mem_strdup(path), what };
+}
+
+/* A folder that is not there is empty. Brokers pass over files between those of topics. */
+static DIR *open_folder(struct store_dir *d, const char *path)
+{
+	int fd = openat(d->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!dir && errno != ENOENT && (errno != ENOTDIR || !strchr(path, '/')))
+		add_odd(d, path, strerrordesc_np(errno));
+	if (!dir && fd >= 0)
+		close(fd);
+	return dir;
+}
+
+/* Why a file cannot be looked at; NULL: it can. */
+static const char *file_oddness(const struct store_dir *d, int folder_fd, const char *name,
+				struct stat *st)
+{
+	if (fstatat(folder_fd, name, st, d->is_writable ? AT_SYMLINK_NOFOLLOW : 0) != 0)
+		return strerrordesc_np(errno);
+	if (S_ISLNK(st->st_mode))
+		return "it is a symbolic link, and what is elsewhere is not repaired";
+	if (!S_ISREG(st->st_mode))
+		return "it is no regular file";
+	return faccessat(folder_fd, name, R_OK, 0) == 0 ? NULL : strerrordesc_np(errno);
+}
+
 /* Files whose name is a number of so many digits; others are none of a store. */
 static void list_folder(struct store_dir *d, const char *folder, size_t digits,
 			struct store_list *list)
 {
-	int fd = openat(d->fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	DIR *dir = open_folder(d, folder);
+	if (!dir)
 		return;
-	}
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
 		char path[PATH_BYTES * 2], *rest;
 		struct stat st;
 		uint64_t start = strtoull(e->d_name, &rest, 10);
-		if (*rest || rest != e->d_name + digits || fstatat(fd, e->d_name, &st, 0) != 0 ||
-		    !S_ISREG(st.st_mode) || start > INT64_MAX)
+		if (strspn(e->d_name, "0123456789") != digits || *rest || start > INT64_MAX)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		const char *oddness = file_oddness(d, dirfd(dir), e->d_name, &st);
+		if (oddness) {
+			add_odd(d, path, oddness);
+			continue;
+		}
 		if (list->n == list->cap) {
 			list->cap = list->cap ? 2 * list->cap : 4;
 			list->files = mem_resize(list->files, list->cap * sizeof(*list->files));
@@ -115,7 +149,7 @@ static void list_free(struct store_list *list)
 
 static uint8_t *map_once(const struct store_dir *d, const struct store_file *file)
 {
-	int fd = openat(d->fd, file->path, (d->is_writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	int fd = store_open(d, file->path, d->is_writable ? O_RDWR : O_RDONLY);
 	if (fd < 0)
 		return NULL;
 	int protection = PROT_READ | (d->is_writable ? PROT_WRITE : 0);
@@ -135,6 +169,9 @@ uint8_t *store_file_map(struct store_dir *d, struct store_file *file)
 		for (uint32_t k = 0; k < d->queues[i]->list.n; k++)
 			file_unmap(&d->queues[i]->list.files[k]);
 	file->map = map_once(d, file);
+	if (!file->map && !file->is_odd)
+		add_odd(d, file->path, strerrordesc_np(errno));
+	file->is_odd = !file->map;
 	return file->map;
 }
 
@@ -194,17 +231,51 @@ bool store_unit_at(struct store_dir *d, struct store_queue *q, int64_t index,
 	return false;
 }
 
-/* End of the last part of a file that has ever been written to: holes are not read. */
-static uint64_t data_end(const struct store_dir *d, const struct store_file *file)
+int store_open(const struct store_dir *d, const char *path, int flags)
 {
-	int fd = openat(d->fd, file->path, O_RDONLY | O_CLOEXEC);
-	off_t end = 0, data;
-	while (fd >= 0 && (data = lseek(fd, end, SEEK_DATA)) >= 0 &&
-	       (end = lseek(fd, data, SEEK_HOLE)) > data)
-		;
+	flags |= d->is_writable ? O_NOFOLLOW : 0;
+	return openat(d->fd, path, flags | O_NONBLOCK | O_CLOEXEC, 0640);
+}
+
+uint64_t store_next_data(int fd, uint64_t at, uint64_t size, uint64_t *end)
+{
+	off_t data = lseek(fd, (off_t)at, SEEK_DATA);
+	off_t hole = data >= 0 ? lseek(fd, data, SEEK_HOLE) : -1;
+	bool is_none = data < 0 ? errno == ENXIO : (uint64_t)data >= size;
+	*end = is_none ? at : hole > data && (uint64_t)hole < size ? (uint64_t)hole : size;
+	return data > 0 && !is_none ? (uint64_t)data : at;
+}
+
+bool store_hole_follows(struct store_dir *d, struct store_file *file, uint64_t at, uint64_t end)
+{
+	static const uint8_t zeros[QUEUE_UNIT_BYTES];
+	const uint8_t *map = store_file_map(d, file);
+	return !map || (end - at < QUEUE_UNIT_BYTES && memcmp(map + at, zeros, end - at) == 0);
+}
+
+/* Units in a file up to the last that is not zero. */
+static int64_t count_units(struct store_dir *d, struct store_queue *q, struct store_file *file)
+{
+	int fd = store_open(d, file->path, O_RDONLY);
+	int64_t first = (int64_t)(file->start / QUEUE_UNIT_BYTES), n = 0;
+	for (uint64_t at = 0, end; at < file->size; at = end) {
+		uint64_t data = store_next_data(fd, at, file->size, &end);
+		if (data == end)
+			break;
+		int64_t i = (int64_t)((end + QUEUE_UNIT_BYTES - 1) / QUEUE_UNIT_BYTES) - 1;
+		i -= store_hole_follows(d, file, (uint64_t)i * QUEUE_UNIT_BYTES, end);
+		for (; i >= (int64_t)(data / QUEUE_UNIT_BYTES); i--) {
+			struct queue_unit unit;
+			if (!store_unit_at(d, q, first + i, &unit) ||
+			    (unit.size == 0 && unit.phys_offset == 0 && unit.tags_code == 0))
+				continue;
+			n = i + 1;
+			break;
+		}
+	}
 	if (fd >= 0)
 		close(fd);
-	return end > 0 ? (uint64_t)end : 0;
+	return n;
 }
 
 /* Where its units begin, behind leading filler, and end: behind the last that is not zero. */
@@ -215,35 +286,24 @@ static void queue_bounds(struct store_dir *d, struct store_queue *q)
 		return;
 	q->begin = q->end = (int64_t)(q->list.files[0].start / QUEUE_UNIT_BYTES);
 	for (uint32_t i = q->list.n; i > 0 && q->end == q->begin; i--) {
-		const struct store_file *file = &q->list.files[i - 1];
-		uint64_t end = data_end(d, file);
-		int64_t first = (int64_t)(file->start / QUEUE_UNIT_BYTES);
-		int64_t n = (int64_t)((end < file->size ? end : file->size) / QUEUE_UNIT_BYTES);
-		for (; n > 0; n--) {
-			if (!store_unit_at(d, q, first + n - 1, &unit))
-				break;
-			if (unit.size == 0 && unit.phys_offset == 0 && unit.tags_code == 0)
-				continue;
-			q->end = first + n;
-			break;
-		}
+		struct store_file *file = &q->list.files[i - 1];
+		int64_t n = count_units(d, q, file);
+		if (n > 0)
+			q->end = (int64_t)(file->start / QUEUE_UNIT_BYTES) + n;
 	}
 	while (q->begin < q->end && store_unit_at(d, q, q->begin, &unit) &&
 	       unit.size == QUEUE_FILLER_SIZE)
 		q->begin++;
 }
 
-static void find_queues_of(struct store_dir *d, int folder_fd, const char *topic)
+static void find_queues_of(struct store_dir *d, const char *topic)
 {
-	int fd = openat(folder_fd, topic, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	char path[PATH_BYTES * 2];
+	snprintf(path, sizeof(path), "consumequeue/%s", topic);
+	DIR *dir = open_folder(d, path);
+	if (!dir)
 		return;
-	}
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-		char path[PATH_BYTES];
 		int64_t id;
 		if (num_parse_i64(slice_str(e->d_name), &id) != 0 || id < 0 || id > INT32_MAX)
 			continue;
@@ -252,11 +312,36 @@ static void find_queues_of(struct store_dir *d, int folder_fd, const char *topic
 		if (!q || q->list.n > 0)
 			continue;
 		list_folder(d, path, OFFSET_DIGITS, &q->list);
-		if (q->list.file_bytes > d->queue_file_bytes)
-			d->queue_file_bytes = q->list.file_bytes;
 		queue_bounds(d, q);
 	}
 	closedir(dir);
+}
+
+static int compare_sizes(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+	return (*x > *y) - (*x < *y);
+}
+
+/* The size that the files of most queues have, the larger of two. */
+static uint64_t queue_file_size(const struct store_dir *d)
+{
+	uint64_t *sizes = mem_alloc((d->n_queues + 1) * sizeof(*sizes));
+	uint64_t best = 0;
+	uint32_t n = 0, most = 0;
+	for (uint32_t i = 0; i < d->n_queues; i++)
+		if (d->queues[i]->list.file_bytes > 0)
+			sizes[n++] = d->queues[i]->list.file_bytes;
+	qsort(sizes, n, sizeof(*sizes), compare_sizes);
+	for (uint32_t i = 0, run = 0; i < n; i++) {
+		run = i > 0 && sizes[i] == sizes[i - 1] ? run + 1 : 1;
+		if (run >= most) {
+			most = run;
+			best = sizes[i];
+		}
+	}
+	free(sizes);
+	return best;
 }
 
 static int compare_queues(const void *a, const void *b)
@@ -269,17 +354,14 @@ static int compare_queues(const void *a, const void *b)
 
 static void find_queues(struct store_dir *d)
 {
-	int fd = openat(d->fd, "consumequeue", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
+	DIR *dir = open_folder(d, "consumequeue");
+	if (!dir)
 		return;
-	}
 	for (struct dirent *e; (e = readdir(dir)) != NULL;)
 		if (e->d_name[0] != '.')
-			find_queues_of(d, fd, e->d_name);
+			find_queues_of(d, e->d_name);
 	closedir(dir);
+	d->queue_file_bytes = queue_file_size(d);
 	if (d->n_queues > 1)
 		qsort(d->queues, d->n_queues, sizeof(struct store_queue *), compare_queues);
 }
@@ -349,12 +431,12 @@ static void find_shape(struct store_dir *d)
 
 bool store_read_small(const struct store_dir *d, const char *path, struct buf *out)
 {
-	int fd = openat(d->fd, path, O_RDONLY | O_CLOEXEC);
+	int fd = store_open(d, path, O_RDONLY);
 	struct stat st;
-	if (fd < 0)
-		return false;
 	buf_clear(out);
-	if (fstat(fd, &st) == 0 && st.st_size <= SMALL_MAX) {
+	if (fd < 0)
+		return errno != ENOENT;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= SMALL_MAX) {
 		uint8_t *room = buf_room(out, (size_t)st.st_size + 1);
 		ssize_t n = read(fd, room, (size_t)st.st_size);
 		out->len = n > 0 ? (size_t)n : 0;
@@ -368,7 +450,7 @@ static int take_lock(struct store_dir *d, struct mosaic_error *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 	int flags = d->is_writable ? O_RDWR | O_CREAT : O_RDONLY;
-	d->lock_fd = openat(d->fd, "lock", flags | O_CLOEXEC, 0640);
+	d->lock_fd = store_open(d, "lock", flags);
 	if (d->lock_fd < 0 && errno == ENOENT)
 		return 0;
 	if (d->lock_fd < 0)
@@ -406,12 +488,14 @@ int store_dir_open(struct store_dir *d, const char *path, bool is_writable,
 	d->is_crashed = faccessat(d->fd, "abort", F_OK, 0) == 0;
 	struct buf content = BUF_INIT;
 	if (store_read_small(d, "checkpoint", &content)) {
+		size_t size = sizeof(d->checkpoint);
 		d->checkpoint_bytes = (int64_t)content.len;
-		memcpy(d->checkpoint, content.data,
-		       content.len < sizeof(d->checkpoint) ? content.len : sizeof(d->checkpoint));
+		if (content.len > 0)
+			memcpy(d->checkpoint, content.data,
+			       content.len < size ? content.len : size);
 	}
 	buf_free(&content);
-	if (d->log.n == 0 && d->n_queues == 0 && d->checkpoint_bytes < 0)
+	if (d->log.n == 0 && d->n_queues == 0 && d->checkpoint_bytes < 0 && d->n_odd == 0)
 		return err_set(err, MOSAIC_E_NOTFOUND,
 			       "%s is not the directory of a store: it has neither a folder "
 			       "\"commitlog\" nor a file \"checkpoint\"", path);
@@ -428,6 +512,9 @@ void store_dir_close(struct store_dir *d)
 		free(d->queues[i]->topic);
 		free(d->queues[i]);
 	}
+	for (uint32_t i = 0; i < d->n_odd; i++)
+		free(d->odd[i].path);
+	free(d->odd);
 	free(d->queues);
 	map_free(&d->by_name);
 	if (d->lock_fd >= 0)

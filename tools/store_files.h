@@ -15,6 +15,7 @@ struct store_file {
 	uint64_t start; /* its name */
 	uint64_t size;
 	uint8_t *map; /* NULL: not looked at yet */
+	bool is_odd;  /* cannot be looked at, and has been told of */
 };
 
 /* By name. */
@@ -40,6 +41,12 @@ struct store_queue {
 	bool is_kept; /* repair leaves it as it is */
 };
 
+/* What cannot be looked at where a file of the store should be. */
+struct store_odd {
+	char *path; /* from the directory on */
+	const char *what;
+};
+
 struct store_dir {
 	const char *path;
 	int fd, lock_fd;
@@ -51,6 +58,8 @@ struct store_dir {
 	uint32_t n_queues, cap_queues;
 	struct map by_name; /* "topic\0" and 4 bytes of the queue id -> struct store_queue */
 	uint64_t queue_file_bytes;
+	struct store_odd *odd;
+	uint32_t n_odd, cap_odd;
 	uint8_t checkpoint[4096];
 	int64_t checkpoint_bytes; /* -1: there is none */
 	struct index_shape shape;
@@ -63,6 +72,13 @@ NODISCARD int store_dir_open(struct store_dir *d, const char *path, bool is_writ
 void store_dir_close(struct store_dir *d);
 /* The bytes of a file; NULL when they cannot be mapped. */
 uint8_t *store_file_map(struct store_dir *d, struct store_file *file);
+/* Opens what may be no file: a FIFO is not waited for, and no link is written through. */
+int store_open(const struct store_dir *d, const char *path, int flags);
+/* The next part [at, *end) of a file from `at` on that has ever been written to; *end == at: none.
+ * Holes are not read: on some file systems that costs memory, and a sparse file may be huge. */
+uint64_t store_next_data(int fd, uint64_t at, uint64_t size, uint64_t *end);
+/* Whether in a unit at `at` the written part ends at `end`, and is nothing but zeros till there. */
+bool store_hole_follows(struct store_dir *d, struct store_file *file, uint64_t at, uint64_t end);
 struct store_queue *store_queue_find(const struct store_dir *d, struct mosaic_slice topic,
 				     int32_t queue_id);
 struct store_queue *store_queue_add(struct store_dir *d, struct mosaic_slice topic,

@@ -221,7 +221,7 @@ static bool builder_open(struct builder *b, int64_t ms)
 	builder_close(b);
 	b->name = name > b->name ? name : b->name + 1;
 	snprintf(path, sizeof(path), "index/%017" PRIu64, b->name);
-	b->fd = openat(b->dir->fd, path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	b->fd = store_open(b->dir, path, O_RDWR | O_CREAT | O_TRUNC);
 	if (b->fd < 0 || ftruncate(b->fd, (off_t)bytes) != 0)
 		return false;
 	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);

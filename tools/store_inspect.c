@@ -185,6 +185,27 @@ static void inspect_documents(struct store_dir *d, struct report *r)
 	store_names_free(names);
 }
 
+static void inspect_odd(struct store_dir *d, struct report *r)
+{
+	if (r->is_json) {
+		jw_key(&r->w, "unreadable");
+		jw_array(&r->w);
+	}
+	for (uint32_t i = 0; i < d->n_odd; i++) {
+		if (!r->is_json) {
+			buf_printf(&r->out, "%s cannot be looked at: %s\n", d->odd[i].path,
+				   d->odd[i].what);
+			continue;
+		}
+		jw_object(&r->w);
+		jw_put_cstr(&r->w, "file", d->odd[i].path);
+		jw_put_cstr(&r->w, "what", d->odd[i].what);
+		jw_object_end(&r->w);
+	}
+	if (r->is_json)
+		jw_array_end(&r->w);
+}
+
 void store_inspect(struct store_dir *d, struct report *r)
 {
 	inspect_log(d, r);
@@ -192,4 +213,5 @@ void store_inspect(struct store_dir *d, struct report *r)
 	inspect_queues(d, r);
 	inspect_index(d, r);
 	inspect_documents(d, r);
+	inspect_odd(d, r);
 }

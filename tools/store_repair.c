@@ -46,7 +46,7 @@ bool store_write_small(struct store_dir *d, const char *path, struct mosaic_slic
 {
 	char fresh[320];
 	snprintf(fresh, sizeof(fresh), "%s.tmp", path);
-	int fd = openat(d->fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	int fd = store_open(d, fresh, O_WRONLY | O_CREAT | O_TRUNC);
 	if (fd < 0)
 		return false;
 	bool is_written = write(fd, content.ptr, content.len) == (ssize_t)content.len;
@@ -64,7 +64,7 @@ static void repair_sizes(struct repair *p)
 		struct store_file *file = &d->log.files[i];
 		if (file->size == d->log.file_bytes || (file->size == 0 && i + 1 == d->log.n))
 			continue;
-		int fd = openat(d->fd, file->path, O_RDWR | O_CLOEXEC);
+		int fd = store_open(d, file->path, O_RDWR);
 		bool is_done = fd >= 0 && ftruncate(fd, (off_t)d->log.file_bytes) == 0 &&
 			       fsync(fd) == 0;
 		if (fd >= 0)
@@ -157,6 +157,21 @@ static void repair_damage(struct repair *p, const struct walk_item *item)
 	     item->has_message ? "One message is lost" : "The messages that were there are lost");
 }
 
+/* Zeros where anything was ever written: what was not stays without blocks on the disk. */
+static void clear(const struct store_dir *d, const struct store_file *file, uint8_t *map,
+		  uint64_t from)
+{
+	int fd = store_open(d, file->path, O_RDONLY);
+	for (uint64_t at = from, end; at < file->size; at = end) {
+		uint64_t data = store_next_data(fd, at, file->size, &end);
+		if (data == end)
+			break;
+		memset(map + data, 0, end - data);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 static void repair_tail(struct repair *p, const struct walk_item *item)
 {
 	bool is_done = true;
@@ -167,7 +182,7 @@ static void repair_tail(struct repair *p, const struct walk_item *item)
 		uint64_t from = item->at > file->start ? item->at - file->start : 0;
 		uint8_t *map = store_file_map(p->dir, file);
 		if (map)
-			memset(map + from, 0, file->size - from);
+			clear(p->dir, file, map, from);
 		is_done = map && msync(map, file->size, MS_SYNC) == 0 && is_done;
 	}
 	done(p, "commitlog", (int64_t)item->at, is_done, "the torn end is cut off",
@@ -246,7 +261,8 @@ static bool write_queue_file(struct store_dir *d, const char *folder, const stru
 	static const char fresh[] = "queue.tmp";
 	char path[600];
 	uint64_t bytes = d->queue_file_bytes, in_use = 0;
-	uint8_t *content = calloc(1, bytes);
+	uint64_t left = ((uint64_t)q->first_unit + q->n_units) * QUEUE_UNIT_BYTES - start;
+	uint8_t *content = calloc(1, left < bytes ? left : bytes);
 	for (uint64_t at = 0; content && at + QUEUE_UNIT_BYTES <= bytes; at += QUEUE_UNIT_BYTES) {
 		static const struct queue_unit filler = { 0, QUEUE_FILLER_SIZE, 0 };
 		int64_t index = (int64_t)((start + at) / QUEUE_UNIT_BYTES) - q->first_unit;
@@ -256,7 +272,7 @@ static bool write_queue_file(struct store_dir *d, const char *folder, const stru
 		in_use = at + QUEUE_UNIT_BYTES;
 	}
 	snprintf(path, sizeof(path), "%s/%020" PRIu64, folder, start);
-	int fd = openat(d->fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+	int fd = store_open(d, fresh, O_WRONLY | O_CREAT | O_TRUNC);
 	bool is_done = content && fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 &&
 		       pwrite(fd, content, in_use, 0) == (ssize_t)in_use && fsync(fd) == 0;
 	if (fd >= 0)
@@ -356,6 +372,11 @@ bool store_repair(struct store_dir *d, struct report *r)
 	struct store_checks before = { 0 }, checks = { 0 };
 	struct report quiet = { .is_quiet = true };
 	store_verify(d, &quiet, &before);
+	if (d->n_odd > 0) { /* what lies there would be taken for lost */
+		buf_free(&quiet.text);
+		store_verify_odd(d, r);
+		return false;
+	}
 	if (before.small)
 		p.is_failed |= !store_repair_small(d, r);
 	if (before.log) {

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "log/delay.h"
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,6 +62,19 @@ static void verify_segments(struct store_dir *d, struct report *r, struct store_
 					  "cannot make it" });
 		}
 	}
+}
+
+void store_verify_odd(const struct store_dir *d, struct report *r)
+{
+	for (uint32_t i = 0; i < d->n_odd; i++)
+		report_add(r, &(struct finding){
+			.file = d->odd[i].path,
+			.at = -1,
+			.what = report_text(r, "it cannot be looked at: %s", d->odd[i].what),
+			.cost = "What it holds is not seen, here and by a broker, which may not "
+				"start",
+			.action = "Make it readable, or bring it back from a copy: repair does "
+				  "nothing before" });
 }
 
 static const char *log_path(struct store_dir *d, uint64_t at, uint64_t *in_file)
@@ -125,7 +139,8 @@ static bool has_unit(int32_t sys_flag)
 
 bool store_unit_of(const struct message *m, uint64_t len, struct queue_unit *unit)
 {
-	if (!has_unit(m->sys_flag) || m->queue_offset < 0)
+	if (!has_unit(m->sys_flag) || m->queue_offset < 0 ||
+	    m->queue_offset >= INT64_MAX / QUEUE_UNIT_BYTES)
 		return false;
 	struct mosaic_slice tags = props_find(m->props, PROP_TAGS);
 	*unit = (struct queue_unit){ (uint64_t)m->phys_offset, (uint32_t)len,
@@ -164,9 +179,14 @@ bool store_unit_has_record(struct store_dir *d, const struct store_queue *q, int
 		    get_be64(p + RECORD_AT_PHYS_OFFSET) != unit->phys_offset ||
 		    !has_unit((int32_t)get_be32(p + RECORD_AT_SYS_FLAG)))
 			return false;
-		return slice_has_prefix(slice_str(q->topic), LMQ_PREFIX) ||
-		       (get_be64(p + RECORD_AT_QUEUE_OFFSET) == (uint64_t)index &&
-			get_be32(p + RECORD_AT_QUEUE_ID) == (uint32_t)q->queue_id);
+		if (slice_has_prefix(slice_str(q->topic), LMQ_PREFIX))
+			return true;
+		struct message m;
+		uint32_t len;
+		return get_be64(p + RECORD_AT_QUEUE_OFFSET) == (uint64_t)index &&
+		       get_be32(p + RECORD_AT_QUEUE_ID) == (uint32_t)q->queue_id &&
+		       record_decode(p, unit->size, false, &m, &len) == RECORD_MESSAGE &&
+		       slice_is(m.topic, q->topic);
 	}
 	return false;
 }
@@ -263,18 +283,53 @@ static int64_t units_durable_ms(const struct store_dir *d)
 	return d->checkpoint_bytes >= 16 ? (int64_t)get_be64(d->checkpoint + 8) : 0;
 }
 
+struct lost_units {
+	uint64_t n;
+	int64_t first;
+};
+
+/* Units that begin in [from, end) of a file and point to no record. */
+static void find_lost(struct verify *v, struct store_queue *q, struct store_file *file,
+		      uint64_t from, uint64_t end, struct lost_units *lost)
+{
+	for (; from < end && !store_hole_follows(v->dir, file, from, end);
+	     from += QUEUE_UNIT_BYTES) {
+		int64_t i = (int64_t)((file->start + from) / QUEUE_UNIT_BYTES);
+		struct queue_unit unit;
+		if (i < q->begin || !store_unit_at(v->dir, q, i, &unit) || unit_is_zero(&unit) ||
+		    unit.phys_offset < store_log_begin(v->dir) ||
+		    store_unit_has_record(v->dir, q, i, &unit))
+			continue;
+		if (lost->n++ == 0)
+			lost->first = i;
+	}
+}
+
+/* File by file, and holes are left out: names may be far apart. */
+static struct lost_units lost_units_of(struct verify *v, struct store_queue *q)
+{
+	struct lost_units lost = { 0, -1 };
+	for (uint32_t i = 0; i < q->list.n; i++) {
+		struct store_file *file = &q->list.files[i];
+		int fd = store_open(v->dir, file->path, O_RDONLY);
+		for (uint64_t at = 0, end; at < file->size; at = end) {
+			uint64_t data = store_next_data(fd, at, file->size, &end);
+			if (data == end)
+				break;
+			data -= data % QUEUE_UNIT_BYTES;
+			find_lost(v, q, file, data, end, &lost);
+		}
+		if (fd >= 0)
+			close(fd);
+	}
+	return lost;
+}
+
 static void verify_queue(struct verify *v, struct store_queue *q)
 {
-	uint64_t n_lost = 0, log_begin = store_log_begin(v->dir);
-	int64_t first_lost = -1;
-	for (int64_t i = q->begin; i < q->end; i++) {
-		struct queue_unit unit;
-		if (!store_unit_at(v->dir, q, i, &unit) || unit_is_zero(&unit) ||
-		    unit.phys_offset < log_begin || store_unit_has_record(v->dir, q, i, &unit))
-			continue;
-		if (n_lost++ == 0)
-			first_lost = i;
-	}
+	struct lost_units lost = lost_units_of(v, q);
+	uint64_t n_lost = lost.n;
+	int64_t first_lost = lost.first;
 	char path[512];
 	struct report *r = v->report;
 	snprintf(path, sizeof(path), "consumequeue/%s/%d", q->topic, q->queue_id);
@@ -400,5 +455,6 @@ void store_verify(struct store_dir *d, struct report *r, struct store_checks *ch
 		verify_queue(&v, d->queues[i]);
 	verify_topics(&v);
 	store_verify_small(d, r, checks);
+	store_verify_odd(d, r);
 	json_decref(v.topics);
 }

@@ -1,5 +1,7 @@
 /* The commit log from its first byte to its last record, over whatever is damaged. */
 #include "store_files.h"
+#include <fcntl.h>
+#include <unistd.h>
 
 struct walk {
 	struct store_dir *dir;
@@ -32,13 +34,25 @@ static const char *record_fault(const uint8_t *bytes, uint64_t left, uint64_t at
 	return NULL;
 }
 
-static bool is_zero(const uint8_t *bytes, uint64_t n)
+/* A segment that is walked over. */
+struct segment {
+	const struct store_file *file;
+	const uint8_t *map;
+	int fd; /* knows the holes */
+};
+
+static bool is_zero(const struct segment *s, uint64_t from)
 {
 	static const uint8_t zeros[4096];
-	for (uint64_t at = 0; at < n; at += sizeof(zeros)) {
-		uint64_t part = n - at < sizeof(zeros) ? n - at : sizeof(zeros);
-		if (memcmp(bytes + at, zeros, part) != 0)
-			return false;
+	for (uint64_t end; from < s->file->size; from = end) {
+		uint64_t at = store_next_data(s->fd, from, s->file->size, &end);
+		for (uint64_t part; at < end; at += part) {
+			part = end - at < sizeof(zeros) ? end - at : sizeof(zeros);
+			if (memcmp(s->map + at, zeros, part) != 0)
+				return false;
+		}
+		if (end == from)
+			break;
 	}
 	return true;
 }
@@ -71,51 +85,70 @@ static void found(struct walk *w, uint64_t at, uint32_t len, const struct messag
 						   .has_message = true, .m = *m, .bytes = bytes });
 }
 
-/* Offset in the segment of the next whole record or blank behind `from`; `size`: none. */
-static uint64_t next_whole(const uint8_t *map, uint64_t size, uint64_t from, uint64_t start)
+/* Offset in the segment of the next whole record or blank behind `from`; its size: none. */
+static uint64_t next_whole(const struct segment *s, uint64_t from)
 {
+	uint64_t size = s->file->size, end = 0;
 	for (uint64_t at = from; at + RECORD_BLANK_BYTES <= size; at++) {
-		uint32_t magic = get_be32(map + at + RECORD_AT_MAGIC);
+		/* Size and magic may begin in a hole, and end with what is not zero. */
+		while (at + RECORD_BLANK_BYTES > end) {
+			uint64_t data = store_next_data(s->fd, end > at ? end : at, size, &end);
+			if (data == end)
+				return size;
+			at = data > at + RECORD_AT_MAGIC ? data - RECORD_AT_MAGIC : at;
+		}
+		uint32_t magic = get_be32(s->map + at + RECORD_AT_MAGIC);
 		struct message m;
 		uint32_t len;
 		int kind;
 		if (magic != RECORD_MAGIC_V1 && magic != RECORD_MAGIC_V2 &&
 		    magic != RECORD_MAGIC_BLANK)
 			continue;
-		if (!record_fault(map + at, size - at, start + at, &m, &len, &kind))
+		if (!record_fault(s->map + at, size - at, s->file->start + at, &m, &len, &kind))
 			return at;
 	}
 	return size;
 }
 
-static void walk_segment(struct walk *w, struct store_file *file)
+static void walk_records(struct walk *w, const struct segment *s)
 {
-	const uint8_t *map = store_file_map(w->dir, file);
-	for (uint64_t at = 0; map && file->size - at >= RECORD_BLANK_BYTES;) {
+	const struct store_file *file = s->file;
+	for (uint64_t at = 0; file->size - at >= RECORD_BLANK_BYTES;) {
 		uint64_t left = file->size - at;
 		struct message m;
 		uint32_t len = 0;
 		int kind;
 		uint64_t offset = file->start + at;
-		const char *fault = record_fault(map + at, left, offset, &m, &len, &kind);
+		const char *fault = record_fault(s->map + at, left, offset, &m, &len, &kind);
 		if (!fault) {
-			found(w, offset, len, kind == RECORD_MESSAGE ? &m : NULL, map + at);
+			found(w, offset, len, kind == RECORD_MESSAGE ? &m : NULL, s->map + at);
 			at += len;
 			continue;
 		}
-		if (get_be64(map + at) == 0 && is_zero(map + at, left))
+		if (get_be64(s->map + at) == 0 && is_zero(s, at))
 			return; /* nothing was ever written here */
-		uint64_t next = next_whole(map, file->size, at + 1, file->start);
+		uint64_t next = next_whole(s, at + 1);
 		/* Its frame is right, what is wrong is inside. */
 		bool is_body = kind == RECORD_MESSAGE && m.phys_offset == (int64_t)offset;
 		if (is_body && (at + len == next || at + len > file->size - RECORD_BLANK_BYTES ||
-				is_zero(map + at + len, left - len)))
+				is_zero(s, at + len)))
 			next = at + len;
 		else
 			is_body = false;
-		damaged(w, offset, next - at, fault, is_body ? &m : NULL, map + at);
+		damaged(w, offset, next - at, fault, is_body ? &m : NULL, s->map + at);
 		at = next;
 	}
+}
+
+static void walk_segment(struct walk *w, struct store_file *file)
+{
+	struct segment s = { file, store_file_map(w->dir, file), -1 };
+	if (!s.map)
+		return;
+	s.fd = store_open(w->dir, file->path, O_RDONLY);
+	walk_records(w, &s);
+	if (s.fd >= 0)
+		close(s.fd);
 }
 
 uint32_t store_last_segment(struct store_dir *d)

@@ -29,6 +29,7 @@ int unit_init(struct unit *u, struct logger *logger, struct host_loop *main_loop
 	memset(u, 0, sizeof(*u));
 	u->err.struct_size = sizeof(u->err);
 	signal(SIGPIPE, SIG_IGN); /* host_loop.h */
+	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: a write that fails, as on a full disk */
 	int rc = host_loop_init(&u->loop, logger, err);
 	if (rc != 0)
 		return rc;

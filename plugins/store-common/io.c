@@ -165,13 +165,14 @@ int io_allocate(int fd, uint64_t size)
 
 int io_read_file(int dir_fd, const char *path, uint8_t **content, uint64_t *len)
 {
-	int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+	/* Of a FIFO nobody is waited for. */
+	int fd = openat(dir_fd, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno;
 	struct stat st;
 	int rc = fstat(fd, &st) == 0 ? 0 : errno;
 	if (rc == 0 && (!S_ISREG(st.st_mode) || st.st_size > SMALL_FILE_MAX))
-		rc = EFBIG;
+		rc = S_ISREG(st.st_mode) ? EOVERFLOW : EINVAL;
 	uint8_t *buf = rc == 0 ? malloc((size_t)st.st_size + 1) : NULL;
 	if (rc == 0 && !buf)
 		rc = ENOMEM;
@@ -192,7 +193,7 @@ int io_read_file(int dir_fd, const char *path, uint8_t **content, uint64_t *len)
 
 int io_write_file(int dir_fd, const char *path, const void *content, size_t len, bool sync)
 {
-	int fd = io_open(dir_fd, path, O_WRONLY | O_CREAT | O_TRUNC);
+	int fd = io_open(dir_fd, path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK);
 	if (fd < 0)
 		return -fd;
 	int rc = io_pwrite(fd, content, len, 0);

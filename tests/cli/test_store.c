@@ -435,6 +435,111 @@ static void what_a_topic_no_longer_keeps_is_no_damage(void **state)
 	world_fini(&w);
 }
 
+/* Files are swapped: each unit points to a record of its offset and queue id, of another topic. */
+static void queues_of_two_topics_that_were_swapped_are_made_again(void **state)
+{
+	struct world w;
+	uint8_t a[400], b[400];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	peek(&w, st1_queues[0], 0, a, sizeof(a));
+	peek(&w, st1_queues[3], 0, b, sizeof(b));
+	poke(&w, st1_queues[0], 0, b, sizeof(b));
+	poke(&w, st1_queues[3], 0, a, sizeof(a));
+	expect(&w, "verify", 1, "point to no record of this queue");
+	expect(&w, "repair", 0, "made again from the log");
+	expect(&w, "verify", 0, "all is well");
+	world_fini(&w);
+}
+
+/* One file that has grown is that queue's trouble, not that of all others. */
+static void a_queue_file_that_has_grown_does_not_speak_for_the_others(void **state)
+{
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	make_file(&w, st1_queues[3], INT64_C(1) << 40);
+	expect(&w, "verify", 1, "StA/0/00000000000000000000: the file has 1099511627776 bytes");
+	assert_null(strstr(w.output, "consumequeue/StA/1"));
+	expect(&w, "repair", 0, "made again from the log");
+	expect(&w, "verify", 0, "all is well");
+	same_as_vector(&w, st1_queues[3], st1_queues[3]);
+	world_fini(&w);
+}
+
+/* What was never written is not read: a terabyte of it takes no time, and no disk when repaired. */
+static void holes_are_not_read(void **state)
+{
+	static const char last[] = "commitlog/00000000000000032768";
+	struct world w;
+	struct stat st;
+	char path[256];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	make_file(&w, last, INT64_C(1) << 40);
+	poke(&w, last, (INT64_C(1) << 40) - 100, "?", 1);
+	make_file(&w, "consumequeue/StA/0/09223372036854775800", 2000);
+	poke(&w, "consumequeue/StA/0/09223372036854775800", 0, "?", 1);
+	expect(&w, "inspect", 0, "commit log: 0 to ");
+	expect(&w, "verify", 1, "the segment has 1099511627776 bytes");
+	expect(&w, "repair", 0, "the segment has its size again");
+	expect(&w, "verify", 0, "all is well");
+	make_file(&w, last, 0);
+	make_file(&w, last, 64 << 20);
+	snprintf(path, sizeof(path), "%s/%s", w.dir, last);
+	scratch_remove_below(w.dir, "commitlog/00000000000000000000");
+	scratch_remove_below(w.dir, "commitlog/00000000000000016384");
+	poke(&w, last, 32 << 20, "?", 1);
+	expect(&w, "repair", 0, "the torn end is cut off");
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_blocks < (1 << 20) / 512);
+	world_fini(&w);
+}
+
+/* Nobody waits for the other end of a FIFO, and nothing is written through a link. */
+static void what_is_no_file_is_told_of(void **state)
+{
+	static const char *const fifos[] = { "lock", "checkpoint", "config/topics.json",
+					     "config/odd.json", "checkpoint.tmp" };
+	static const char segment[] = "commitlog/00000000000000016384";
+	struct world w;
+	char path[256], outside[256];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	for (size_t i = 0; i < sizeof(fifos) / sizeof(fifos[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", w.dir, fifos[i]);
+		(void)unlink(path);
+		assert_int_equal(mkfifo(path, 0644), 0);
+	}
+	expect(&w, "inspect", 0, "commit log: 0 to ");
+	expect(&w, "verify", 1, "it does not have 4096 bytes");
+	expect(&w, "repair", 1, "checkpoint: could not be written");
+	world_fini(&w);
+
+	assert_true(world_init(&w, "st1"));
+	snprintf(path, sizeof(path), "%s/%s", w.dir, segment);
+	snprintf(outside, sizeof(outside), "%s/elsewhere", w.dir);
+	assert_int_equal(rename(path, outside), 0);
+	assert_int_equal(symlink("../elsewhere", path), 0);
+	poke(&w, "elsewhere", 200, "????", 4);
+	expect(&w, "verify", 1, "are no whole record");
+	expect(&w, "repair", 1, "it is a symbolic link");
+	poke(&w, "elsewhere", 200, "????", 4);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("00000000000000016384", path), 0); /* to itself */
+	expect(&w, "verify", 1, "it cannot be looked at: Too many levels");
+	expect(&w, "inspect", 0, "cannot be looked at");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0755), 0);
+	expect(&w, "verify", 1, "it is no regular file");
+	expect(&w, "repair", 1, "it is no regular file");
+	world_fini(&w);
+}
+
 static void files_of_others_are_left_alone(void **state)
 {
 	struct world w;
@@ -538,6 +643,10 @@ int main(void)
 		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
 		cmocka_unit_test(a_cut_segment_does_not_cut_the_other),
 		cmocka_unit_test(topics_that_nobody_knows_are_told_of),
+		cmocka_unit_test(queues_of_two_topics_that_were_swapped_are_made_again),
+		cmocka_unit_test(a_queue_file_that_has_grown_does_not_speak_for_the_others),
+		cmocka_unit_test(holes_are_not_read),
+		cmocka_unit_test(what_is_no_file_is_told_of),
 		cmocka_unit_test(files_of_others_are_left_alone),
 		cmocka_unit_test(a_missing_segment_is_beyond_repair),
 		cmocka_unit_test(queues_that_are_not_there_are_not_missed),

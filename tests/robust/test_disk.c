@@ -148,6 +148,42 @@ static void a_start_on_a_full_disk_says_so(void **state)
 	child_fini(&c);
 }
 
+/* A write beyond ulimit -f is a signal that ends a process which does not ask for the error. Here
+ * even the log on standard error goes beyond it. */
+static void a_limit_of_file_sizes_is_like_a_full_disk(void **state)
+{
+	(void)state;
+	struct child c;
+	struct load l;
+	struct client client;
+
+	child_init(&c);
+	start_in(&c, "flush-sync");
+	load_init(&l, "RobustLimit", 500);
+	send_some(&l, &c, 100);
+	child_stop(&c);
+	c.fsize = 700;
+	if (strcmp(child_store(), "store-uring") == 0) { /* it writes while it recovers */
+		assert_int_equal(child_refused(&c), 1);
+	} else {
+		child_start(&c);
+		load_check(&l, c.broker[0]);
+		client_open(&client, c.broker[0]);
+		for (int i = 0; i < 200 && l.n_refused == 0; i++)
+			assert_true(load_run(&l, &client, 20, 20));
+		client_close(&client);
+		assert_int_equal(l.refused, 14); /* SERVICE_NOT_AVAILABLE */
+		assert_true(child_is_alive(&c));
+		child_kill(&c);
+	}
+	c.fsize = 0;
+	child_start(&c);
+	load_check(&l, c.broker[0]);
+	child_stop(&c);
+	load_free(&l);
+	child_fini(&c);
+}
+
 /* ---- directories that are not ours ---- */
 
 static void check_refusal(struct child *c, const char *what)
@@ -216,6 +252,23 @@ static void a_store_that_is_a_file_is_refused(void **state)
 	child_config(&c, STORE, "flush-async", "", "");
 	close(open(child_path(&c, "store", path, sizeof(path)), O_CREAT | O_WRONLY, 0644));
 	check_refusal(&c, "store");
+	child_fini(&c);
+}
+
+/* A FIFO would be waited for, for ever. */
+static void a_document_that_is_no_file_is_refused(void **state)
+{
+	(void)state;
+	struct child c;
+	char path[128];
+
+	child_init(&c);
+	child_config(&c, STORE, "flush-async", "", "");
+	assert_int_equal(mkdir(child_path(&c, "store", path, sizeof(path)), 0755), 0);
+	assert_int_equal(mkdir(child_path(&c, "store/config", path, sizeof(path)), 0755), 0);
+	assert_int_equal(mkfifo(child_path(&c, "store/config/topics.json", path, sizeof(path)),
+				0644), 0);
+	check_refusal(&c, "cannot read config/topics.json: an input or output operation failed");
 	child_fini(&c);
 }
 
@@ -485,6 +538,8 @@ int main(void)
 		cmocka_unit_test(a_full_disk_refuses_and_loses_nothing_with_flush_async),
 		cmocka_unit_test(a_full_disk_refuses_and_loses_nothing_with_flush_sync),
 		cmocka_unit_test(a_start_on_a_full_disk_says_so),
+		cmocka_unit_test(a_limit_of_file_sizes_is_like_a_full_disk),
+		cmocka_unit_test(a_document_that_is_no_file_is_refused),
 		cmocka_unit_test(a_folder_without_rights_is_refused_in_words),
 		cmocka_unit_test(a_store_that_is_a_file_is_refused),
 		cmocka_unit_test(a_store_in_use_is_refused),
