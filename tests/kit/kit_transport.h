@@ -62,6 +62,9 @@ void kit_start(struct kit *kit, const struct mosaic_plugin *plugin,
 	       const struct kit_option *options);
 /* Closes and destroys; checks that every connection heard closed() once and nothing is held. */
 void kit_stop(struct kit *kit);
+/* The same for transport-tcp; the kit is freed by kit_tcp_stop(). */
+struct kit *kit_tcp_start(const struct kit_option *options);
+void kit_tcp_stop(struct kit *kit);
 void kit_turn(struct kit *kit); /* one turn that does not wait */
 bool kit_logged(struct kit *kit, const char *text);
 
@@ -78,6 +81,10 @@ struct side *kit_side_create(struct kit *kit);        /* for an outgoing connect
 bool side_send(struct side *side, const void *bytes, uint32_t len);
 int32_t side_send_span(struct side *side, struct mosaic_out_span *span);
 void side_close(struct side *side, bool flush);
+/* For kit.on_frame: the frame goes back; the connection ends at a frame that begins with 'c', and
+ * at one with 'f' after it went back. */
+void side_echo(struct side *side, uint8_t *frame, uint32_t len);
+void side_close_at_once(struct side *side, uint8_t *frame, uint32_t len);
 
 /* The other side: non-blocking sockets. */
 int peer_open(struct kit *kit);

@@ -287,3 +287,35 @@ bool peer_is_at_end(struct kit *kit, int fd)
 		kit_turn(kit);
 	return n == 0 || (n < 0 && errno == ECONNRESET);
 }
+
+/* ---- transport-tcp ---- */
+
+extern const struct mosaic_plugin mosaic_plugin_transport_tcp;
+
+struct kit *kit_tcp_start(const struct kit_option *options)
+{
+	struct kit *kit = malloc(sizeof(*kit));
+	kit_start(kit, &mosaic_plugin_transport_tcp, options);
+	return kit;
+}
+
+void kit_tcp_stop(struct kit *kit)
+{
+	kit_stop(kit);
+	free(kit);
+}
+
+void side_echo(struct side *side, uint8_t *frame, uint32_t len)
+{
+	assert_true(side_send(side, frame - 4, len + 4));
+}
+
+void side_close_at_once(struct side *side, uint8_t *frame, uint32_t len)
+{
+	if (frame[0] == 'c')
+		side_close(side, false);
+	if (frame[0] != 'f')
+		return;
+	side_echo(side, frame, len);
+	side_close(side, true);
+}
