@@ -63,14 +63,14 @@ static void cut_partial(struct log_cut *cut)
 		job_fail(&cut->job, -fd, "cannot open a segment to truncate it");
 		return;
 	}
-	int rc = clear_rest(store, cut, fd);
+	/* First of all: a mapped page without blocks is a signal when the disk is full. */
+	int rc = io_allocate(fd, store->options.segment_bytes);
+	if (rc != 0)
+		job_fail(&cut->job, rc, "cannot allocate the last segment of the commit log");
+	cut->partial->is_writable = rc == 0;
+	rc = rc == 0 ? clear_rest(store, cut, fd) : 0;
 	if (rc != 0)
 		job_fail(&cut->job, rc, "cannot truncate a segment of the commit log");
-	rc = rc == 0 ? io_allocate(fd, store->options.segment_bytes) : 0;
-	if (rc == 0)
-		cut->partial->is_writable = true;
-	else
-		job_fail(&cut->job, rc, "cannot allocate the last segment of the commit log");
 	close(fd);
 }
 

@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -239,6 +240,53 @@ static void a_folder_without_rights_is_refused_in_words(void **state)
 	check_refusal(&c, "ermission denied");
 	assert_int_equal(chmod(path, 0555), 0);
 	check_refusal(&c, "ermission denied");
+	child_fini(&c);
+}
+
+/* Apache's broker leaves segments with holes. The end of one is cleared while the disk has no room
+ * for what the holes would take: an answer, and no signal. */
+static void holes_at_the_end_of_the_log_and_a_full_disk_are_refused_in_words(void **state)
+{
+	(void)state;
+	struct child c;
+	struct load l;
+	struct statvfs fs;
+	char path[128], ballast[128];
+
+	child_init(&c);
+	child_path(&c, "small", path, sizeof(path));
+	assert_int_equal(mkdir(path, 0755), 0);
+	if (!mount_small(path, "24m")) {
+		child_fini(&c);
+		skip();
+	}
+	assert_int_equal(symlink("small", child_path(&c, "store", path, sizeof(path))), 0);
+	start_in(&c, "flush-sync");
+	load_init(&l, "RobustHoles", 500);
+	send_some(&l, &c, 100);
+	child_kill(&c);
+	int fd = open(child_path(&c, "store/commitlog/00000000000000000000", path, sizeof(path)),
+		      O_RDWR | O_CLOEXEC);
+	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, SEGMENT / 2,
+				   SEGMENT / 2 - 4096), 0);
+	assert_int_equal(pwrite(fd, "garbage", 7, SEGMENT - 200), 7);
+	close(fd);
+	for (unsigned i = 1; i < 8; i++) { /* made ahead: a recovery that deletes them makes room */
+		char name[64];
+		snprintf(name, sizeof(name), "store/commitlog/%020u", i * SEGMENT);
+		(void)unlink(child_path(&c, name, path, sizeof(path)));
+	}
+	child_path(&c, "small", path, sizeof(path));
+	assert_int_equal(statvfs(path, &fs), 0);
+	child_path(&c, "small/ballast", ballast, sizeof(ballast));
+	write_ballast(ballast, (fs.f_bavail - 32) * fs.f_bsize);
+	check_refusal(&c, "no space is left");
+	assert_int_equal(unlink(ballast), 0);
+	child_start(&c);
+	load_check(&l, c.broker[0]);
+	child_stop(&c);
+	load_free(&l);
+	(void)umount2(path, MNT_DETACH);
 	child_fini(&c);
 }
 
@@ -539,6 +587,8 @@ int main(void)
 		cmocka_unit_test(a_full_disk_refuses_and_loses_nothing_with_flush_sync),
 		cmocka_unit_test(a_start_on_a_full_disk_says_so),
 		cmocka_unit_test(a_limit_of_file_sizes_is_like_a_full_disk),
+		cmocka_unit_test(
+			holes_at_the_end_of_the_log_and_a_full_disk_are_refused_in_words),
 		cmocka_unit_test(a_document_that_is_no_file_is_refused),
 		cmocka_unit_test(a_folder_without_rights_is_refused_in_words),
 		cmocka_unit_test(a_store_that_is_a_file_is_refused),
