@@ -74,6 +74,30 @@ static bool entries_are_cut(struct store_dir *d)
 	return false;
 }
 
+/* A running file is written when it is full, its header last, and by Apache's broker at any time;
+ * the next one may have been made meanwhile. */
+static bool is_unfinished(struct store_dir *d, uint32_t i)
+{
+	if (i + 1 == d->index.n)
+		return true;
+	for (; i < d->index.n; i++) {
+		const uint8_t *map = store_file_map(d, &d->index.files[i]);
+		struct index_header h = { .count = 1 };
+		if (map && d->index.files[i].size >= INDEX_HEADER_BYTES)
+			index_header_decode(map, &h);
+		if (h.end_ms != 0)
+			return false;
+	}
+	return true;
+}
+
+/* indexMsgTimestamp: entries of older records are on the disk. Either broker makes files with
+ * newer ones again after a crash. */
+static int64_t index_durable_ms(const struct store_dir *d)
+{
+	return d->checkpoint_bytes >= 24 ? (int64_t)get_be64(d->checkpoint + 16) : 0;
+}
+
 void index_check_begin(struct index_check *c, struct store_dir *d, struct report *r,
 		       struct store_checks *checks)
 {
@@ -93,10 +117,10 @@ void index_check_begin(struct index_check *c, struct store_dir *d, struct report
 	}
 	c->is_usable = true;
 	for (uint32_t i = 0; i < d->index.n && c->is_usable; i++) {
-		struct index_header h;
+		struct index_header h = { 0 };
 		const char *fault = file_fault(d, &d->index.files[i], &h);
-		/* A running file is written when it is full, and by Apache's broker at any time. */
-		bool is_note = d->is_crashed && i + 1 == d->index.n;
+		bool is_note = d->is_crashed && (h.end_ms > index_durable_ms(d) ||
+						 is_unfinished(d, i));
 		c->is_usable = !fault;
 		if (fault)
 			add_finding(r, checks, is_note, d->index.files[i].path, fault);

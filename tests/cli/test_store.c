@@ -327,6 +327,32 @@ static void the_index_is_made_again_as_it_was(void **state)
 	world_fini(&w);
 }
 
+static void make_file(const struct world *w, const char *name, off_t size)
+{
+	char path[256];
+	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, size), 0);
+	close(fd);
+}
+
+/* A crash while a full file was being written, and the next one had been made. */
+static void index_files_that_a_crash_left_unfinished_are_no_error(void **state)
+{
+	static const uint8_t zeros[40];
+	struct world w;
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	make_file(&w, "abort", 0);
+	poke(&w, "index/20261122163906368", 0, zeros, sizeof(zeros));
+	expect(&w, "verify --index 50:60", 1, "ERROR: index/20261122163906368");
+	poke(&w, "index/20261122163906549", 0, zeros, sizeof(zeros));
+	expect(&w, "verify --index 50:60", 0, "note:  index/20261122163906368");
+	world_fini(&w);
+}
+
 static void documents_come_back_from_their_backups(void **state)
 {
 	struct world w;
@@ -378,16 +404,6 @@ static void topics_that_nobody_knows_are_told_of(void **state)
 	expect(&w, "verify", 0, "it does not name the topic StA");
 	expect(&w, "verify", 0, "all is well");
 	world_fini(&w);
-}
-
-static void make_file(const struct world *w, const char *name, off_t size)
-{
-	char path[256];
-	snprintf(path, sizeof(path), "%s/%s", w->dir, name);
-	int fd = open(path, O_WRONLY | O_CREAT, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, size), 0);
-	close(fd);
 }
 
 static off_t size_of(const struct world *w, const char *name)
@@ -639,6 +655,7 @@ int main(void)
 		cmocka_unit_test(a_topic_made_again_is_no_damage),
 		cmocka_unit_test(what_a_topic_no_longer_keeps_is_no_damage),
 		cmocka_unit_test(the_index_is_made_again_as_it_was),
+		cmocka_unit_test(index_files_that_a_crash_left_unfinished_are_no_error),
 		cmocka_unit_test(documents_come_back_from_their_backups),
 		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
 		cmocka_unit_test(a_cut_segment_does_not_cut_the_other),
