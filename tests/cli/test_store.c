@@ -337,6 +337,24 @@ static void make_file(const struct world *w, const char *name, off_t size)
 	close(fd);
 }
 
+/* Of 50 slots; the first entry lies behind them and the entry that nobody uses. */
+static void an_entry_of_the_index_that_leads_to_itself_ends_its_chain(void **state)
+{
+	const off_t prev_at = 40 + 50 * 4 + 20 + 16;
+	struct world w;
+	uint8_t prev[4];
+	(void)state;
+	if (!world_init(&w, "st1"))
+		skip();
+	peek(&w, "index/20261122163906368", prev_at, prev, sizeof(prev));
+	assert_memory_equal(prev, "\0\0\0\0", 4);
+	poke(&w, "index/20261122163906368", prev_at, "\0\0\0\1", 4);
+	expect(&w, "verify --index 50:60", 0, "all is well");
+	poke(&w, "index/20261122163906368", prev_at, "\0\0\0\2", 4);
+	expect(&w, "verify --index 50:60", 1, "a chain of entries is broken");
+	world_fini(&w);
+}
+
 /* A crash while a full file was being written, and the next one had been made. */
 static void index_files_that_a_crash_left_unfinished_are_no_error(void **state)
 {
@@ -655,6 +673,7 @@ int main(void)
 		cmocka_unit_test(a_topic_made_again_is_no_damage),
 		cmocka_unit_test(what_a_topic_no_longer_keeps_is_no_damage),
 		cmocka_unit_test(the_index_is_made_again_as_it_was),
+		cmocka_unit_test(an_entry_of_the_index_that_leads_to_itself_ends_its_chain),
 		cmocka_unit_test(index_files_that_a_crash_left_unfinished_are_no_error),
 		cmocka_unit_test(documents_come_back_from_their_backups),
 		cmocka_unit_test(what_was_taken_out_leaves_the_units_in_order),
