@@ -20,8 +20,8 @@
 /* Readers within this much of the end come often and read little: their probes look less far. */
 #define NEAR_BYTES (UINT64_C(32) << 20)
 #define NEAR_PAGES 64
-#define PROBE_PAGES 1024
-#define FIRST_PAGES 16 /* of a probe; what is cold is often cold from there on */
+#define PROBE_PAGES 256 /* a page that is not mapped yet costs 50 ns */
+#define FIRST_PAGES 16  /* of a probe; what is cold is often cold from there on */
 #define WARM_NS UINT64_C(50000000)         /* how long a probe is believed: 50 ms */
 #define READ_AHEAD ((size_t)512 << 10)     /* least that a cold read fetches */
 #define READ_PACED ((size_t)128 << 10)     /* the same beside a writer */
@@ -34,6 +34,7 @@ struct cold_read {
 	struct mosaic_read *read;
 	struct segment *segment;
 	bool is_there;              /* when it is its turn; else: */
+	bool has_ahead;             /* all that was waited for has come */
 	uint64_t from;              /* in the segment, on a page */
 	size_t n_need, n_ahead;     /* waited for: what was asked for; what lies behind it */
 	size_t n_behind;            /* behind both, wanted next: asked for and not waited for */
@@ -92,8 +93,11 @@ static bool is_warm(struct commit_log *log, const struct segment *segment, uint6
 	uint64_t wish = log->end - offset > NEAR_BYTES ? PROBE_PAGES : NEAR_PAGES;
 	uint64_t most = left < wish ? left : wish;
 	size_t n_pages = need > most ? need : most, present = 0, part = FIRST_PAGES;
-	for (size_t at = 0; at < n_pages && at == present; at += part, part = PROBE_PAGES) {
-		part = n_pages - at < part ? n_pages - at : part;
+	for (size_t at = 0; at < n_pages && at == present; at += part, part = 3 * at) {
+		if (part > PROBE_PAGES)
+			part = PROBE_PAGES;
+		if (part > n_pages - at)
+			part = n_pages - at;
 		present += resident_pages(segment->map + from + at * PAGE_BYTES, part);
 	}
 	if (present < need)
@@ -157,7 +161,7 @@ static void cold_run(struct job *job)
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	(void)posix_fadvise(fd, (off_t)cold->from, (off_t)cold_bytes(cold), POSIX_FADV_WILLNEED);
 	if (bring_in(fd, cold->from, cold->n_need))
-		(void)bring_in(fd, cold->from + cold->n_need, cold->n_ahead);
+		cold->has_ahead = bring_in(fd, cold->from + cold->n_need, cold->n_ahead);
 	else
 		cold_failed(cold, fd);
 	close(fd);
@@ -170,7 +174,8 @@ static void cold_is_warm(const struct cold_read *cold)
 	struct commit_log *log = cold->job.store->log;
 	const struct mosaic_host *host = cold->job.store->host;
 	uint64_t from = cold->segment->start + cold->from;
-	*warm_slot(log, from) = (struct warm){ from, from + cold->n_need, host->now_ns(host) };
+	uint64_t upto = from + cold->n_need + (cold->has_ahead ? cold->n_ahead : 0);
+	*warm_slot(log, from) = (struct warm){ from, upto, host->now_ns(host) };
 }
 
 static int32_t cold_status(const struct cold_read *cold)

@@ -305,6 +305,26 @@ static void a_reader_at_the_end_seldom_asks_the_kernel(void **state)
 	stop(&k);
 }
 
+/* A probe of many pages holds the core thread up as a slow send would. */
+static void what_a_read_has_fetched_ahead_is_not_asked_for(void **state)
+{
+	enum { AHEAD = 65536, STEP = 1000 };
+	struct store_kit k;
+	struct mosaic_read read = { 0 };
+	start_cold(&k, state);
+	assert_int_equal(kit_read(&k, k.log, 0, STEP, &read), 0);
+	k.ops->unpin(k.log, &read);
+	uint32_t n_probes = disk.n_probes;
+	uint64_t from_ns = k.h.host.now_ns(&k.h.host);
+	for (uint64_t at = STEP; at + STEP <= AHEAD; at += STEP) {
+		assert_int_equal(kit_read(&k, k.log, at, STEP, &read), 0);
+		k.ops->unpin(k.log, &read);
+	}
+	uint64_t n_beliefs = (k.h.host.now_ns(&k.h.host) - from_ns) / BELIEF_NS;
+	assert_in_range(disk.n_probes - n_probes, 0, 2 * (1 + n_beliefs));
+	stop(&k);
+}
+
 /* Milliseconds to read what was written in another life, while somebody writes. */
 static uint64_t read_beside_a_writer(struct store_kit *k)
 {
@@ -340,6 +360,7 @@ static const struct CMUnitTest rules[] = {
 	KIT_RULE(cold_reads_leave_the_core_thread_alone),
 	KIT_RULE(the_last_bytes_may_be_cold_too),
 	KIT_RULE(a_reader_at_the_end_seldom_asks_the_kernel),
+	KIT_RULE(what_a_read_has_fetched_ahead_is_not_asked_for),
 	KIT_RULE(who_reads_from_far_back_has_a_rate_beside_a_writer),
 };
 
