@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 struct host_work {
 	uv_work_t uv;
@@ -50,6 +52,20 @@ bool host_loop_on_core(const struct host_loop *loop)
 static void on_again(uv_idle_t *idle);
 
 /*
+ * Not by a uv_async_t: its sender holds a flag while it wakes the loop, and the loop spins until it
+ * is free. Woken on the processor of the sender, as happens where there are few, that is 50 us of
+ * waiting for a thread that cannot run.
+ */
+static void wake(const struct host_loop *loop)
+{
+	const uint64_t once = 1;
+	int saved = errno; /* it may be a signal that stops the loop */
+	/* Fails only when the counter is full: the loop is woken already. */
+	if (write(loop->wake_fd, &once, sizeof(once)) < 0)
+		errno = saved;
+}
+
+/*
  * A stack that is only ever taken whole, so there is no ABA problem. Release: what the poster wrote
  * before is seen by done(); partner is the acquire in run_posted(). Who finds the stack empty wakes
  * the loop, the others ride along.
@@ -66,7 +82,7 @@ void host_loop_post(struct host_loop *loop, struct mosaic_req *req)
 	if (host_loop_on_core(loop))
 		uv_idle_start(&loop->again, on_again);
 	else
-		uv_async_send(&loop->wake);
+		wake(loop);
 }
 
 static struct mosaic_req *reversed(struct mosaic_req *newest_first)
@@ -100,10 +116,15 @@ static void on_again(uv_idle_t *idle)
 	run_posted(CONTAINER_OF(idle, struct host_loop, again));
 }
 
-static void on_wake(uv_async_t *async)
+static void on_wake(uv_poll_t *poll, int status, int events)
 {
-	struct host_loop *loop = CONTAINER_OF(async, struct host_loop, wake);
-	run_posted(loop);
+	struct host_loop *loop = CONTAINER_OF(poll, struct host_loop, wake);
+	uint64_t n_wakes;
+	(void)status;
+	(void)events;
+	/* Before the posts are taken: who posts after that wakes once more. */
+	if (read(loop->wake_fd, &n_wakes, sizeof(n_wakes)) > 0)
+		run_posted(loop);
 	if (atomic_load_explicit(&loop->stopping, memory_order_relaxed))
 		uv_stop(&loop->uv);
 }
@@ -308,6 +329,21 @@ static void take_thread(struct host_loop *loop)
 	loop->watch.last = read_clocks(loop); /* they are this thread's now */
 }
 
+/* 0 or an errno. */
+static int wake_init(struct host_loop *loop)
+{
+	loop->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->wake_fd < 0)
+		return errno;
+	int rc = uv_poll_init(&loop->uv, &loop->wake, loop->wake_fd);
+	if (rc != 0) {
+		close(loop->wake_fd);
+		return -rc;
+	}
+	uv_poll_start(&loop->wake, UV_READABLE, on_wake);
+	return 0;
+}
+
 int host_loop_init(struct host_loop *loop, struct logger *logger, struct mosaic_error *err)
 {
 	memset(loop, 0, sizeof(*loop));
@@ -317,10 +353,10 @@ int host_loop_init(struct host_loop *loop, struct logger *logger, struct mosaic_
 	int rc = uv_loop_init(&loop->uv);
 	if (rc != 0)
 		return err_set_os(err, MOSAIC_E_IO, -rc, "cannot make an event loop");
-	rc = uv_async_init(&loop->uv, &loop->wake, on_wake);
+	rc = wake_init(loop);
 	if (rc != 0) {
 		uv_loop_close(&loop->uv);
-		return err_set_os(err, MOSAIC_E_IO, -rc, "cannot make an event descriptor");
+		return err_set_os(err, MOSAIC_E_IO, rc, "cannot make an event descriptor");
 	}
 	uv_idle_init(&loop->uv, &loop->again);
 	uv_timer_init(&loop->uv, &loop->timer);
@@ -355,7 +391,7 @@ void host_loop_turn(struct host_loop *loop)
 void host_loop_stop(struct host_loop *loop)
 {
 	atomic_store_explicit(&loop->stopping, true, memory_order_relaxed);
-	uv_async_send(&loop->wake);
+	wake(loop);
 }
 
 void host_loop_fini(struct host_loop *loop)
@@ -371,6 +407,7 @@ void host_loop_fini(struct host_loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	int rc = uv_loop_close(&loop->uv);
 	ASSERT(rc == 0); /* a plugin left a handle open */
+	close(loop->wake_fd);
 	timer_heap_free(&loop->timers);
 	while (loop->free_work != NULL) {
 		struct host_work *next = loop->free_work->next;

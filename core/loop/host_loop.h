@@ -28,8 +28,9 @@ struct host_loop {
 	_Atomic(pthread_t) thread;     /* relaxed: a thread only asks whether it is itself */
 	/* Posted requests, newest first. Pushed with release, taken whole with acquire. */
 	_Atomic(struct mosaic_req *) posted;
-	uv_async_t wake;    /* somebody else posted */
-	uv_idle_t again;    /* the core thread posted: poll does not wait */
+	int wake_fd; /* an eventfd: somebody else posted */
+	uv_poll_t wake;
+	uv_idle_t again;       /* the core thread posted: poll does not wait */
 	_Atomic bool stopping; /* relaxed: `wake` carries the order */
 	struct timer_heap timers;
 	uv_timer_t timer; /* runs at armed_ms while the heap is not empty */
