@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THROUGH_MOST 32
@@ -136,6 +137,12 @@ void worker_stop(struct worker *w)
 	pthread_cond_destroy(&w->wake);
 	pthread_mutex_destroy(&w->mutex);
 	w->is_running = false;
+}
+
+void worker_rest(uint64_t ns)
+{
+	const struct timespec rest = { .tv_nsec = (long)ns };
+	(void)nanosleep(&rest, NULL);
 }
 
 void job_fail(struct job *job, int os_errno, const char *what)

@@ -38,6 +38,12 @@ void worker_submit(struct worker *worker, struct job *job);
 /* Runs what is queued, then ends the thread. Nothing happens when it never ran. */
 void worker_stop(struct worker *worker);
 
+/*
+ * [worker] Between two short pieces of a long job. Where kernels are not preemptible, or fair by
+ * slices, who wakes on this thread's processor waits for it: for milliseconds, if it goes on.
+ */
+void worker_rest(uint64_t ns);
+
 /* [worker] Fails a job: status from the errno. */
 void job_fail(struct job *job, int os_errno, const char *what);
 

@@ -5,8 +5,9 @@
  *   trim_run       slow thread: the name goes, durably, so that a power cut leaves no gap in the
  *                  files; an open descriptor keeps the blocks
  *   segment_unpin  the mapping goes on the helper, when nobody reads it any more
- *   trim_free_run  slow thread: the blocks go in small steps with a rest between them, because a
- *                  gigabyte in one step keeps the file system's journal and the disk from others
+ *   trim_free_run  slow thread: the blocks and the page cache go in small steps with a rest between
+ *                  them. A gigabyte in one step keeps the file system's journal and the disk from
+ *                  others, 16 MiB keep a processor for a millisecond, of which a send waits for most
  *   trim_next      after a pause, the next one
  * A segment that somebody reads is not waited for: its blocks go when it is unpinned.
  */
@@ -18,12 +19,11 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PAUSE_NS UINT64_C(20000000)
-#define FREE_BYTES (UINT64_C(16) << 20)
-#define FREE_REST_NS 2000000
+#define FREE_BYTES (UINT64_C(256) << 10)
+#define FREE_REST_NS 500000
 
 struct log_trim {
 	struct job job; /* first */
@@ -118,11 +118,10 @@ static void trim_next(struct log_trim *trim)
 static void trim_free_run(struct job *job)
 {
 	struct segment *segment = (struct segment *)job;
-	const struct timespec rest = { .tv_nsec = FREE_REST_NS };
 	if (segment->left > FREE_BYTES &&
 	    ftruncate(segment->fd, (off_t)(segment->left - FREE_BYTES)) == 0) {
 		segment->left -= FREE_BYTES;
-		(void)nanosleep(&rest, NULL);
+		worker_rest(FREE_REST_NS);
 		return;
 	}
 	close(segment->fd); /* the last step, or all at once */

@@ -12,12 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PAUSE_NS UINT64_C(20000000)
-#define STEP_BYTES (UINT64_C(32) << 20)
-#define REST_NS 4000000
+#define STEP_BYTES (UINT64_C(512) << 10)
+#define REST_NS 250000
 
 struct log_trim {
 	struct job job; /* first */
@@ -42,12 +41,11 @@ static void trim_run(struct job *job)
 		job_fail(job, rc, "cannot sync the folder of the commit log");
 	if (fd < 0)
 		return;
-	const struct timespec rest = { .tv_nsec = REST_NS };
 	for (uint64_t left = store->options.segment_bytes; left > STEP_BYTES && job->status == 0;) {
 		left -= STEP_BYTES;
 		if (ftruncate(fd, (off_t)left) != 0)
 			break; /* then in one step */
-		nanosleep(&rest, NULL);
+		worker_rest(REST_NS);
 	}
 	close(fd);
 }
