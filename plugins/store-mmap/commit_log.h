@@ -41,6 +41,7 @@ struct ahead {
 	size_t n_bytes[2];
 	uint8_t *behind; /* in: a range to take out of this process's memory */
 	size_t n_behind;
+	bool is_at_leisure; /* in: the writer is slow */
 	uint64_t upto;     /* present below, when it is back; out: less, where it stopped */
 	bool is_stale;     /* not prepared as it would be now: does not count */
 	bool writes_zeros; /* in: [zero_from, upto) is written before it is used */
@@ -145,6 +146,8 @@ void clog_look_ahead(struct commit_log *log);
 void clog_tell_room(struct commit_log *log, int32_t status);
 /* Asks the disk again a little later, as long as somebody waits. */
 void clog_retry_later(struct commit_log *log);
+/* [helper] Between two pieces. */
+void ahead_rest(const struct ahead *ahead);
 /* [helper] Makes pages present without changing them. */
 void log_populate(struct ahead *ahead, uint8_t *from, size_t n_bytes);
 

@@ -27,11 +27,12 @@
  */
 #define FAST_NS UINT64_C(100000000)
 #define SLOW_NS UINT64_C(1000000000)
-#define POPULATE_STEP ((size_t)512 << 10)
+#define POPULATE_STEP ((size_t)256 << 10)
+#define REST_NS 20000 /* between pieces of 64 to 256 KiB */
 #define RETRY_NS UINT64_C(1000000000)
 /* What consumers read at the end stays mapped; dropping smaller parts would cost more calls. */
 #define KEEP_BEHIND (UINT64_C(4) << 20)
-#define FORGET_STEP (UINT64_C(4) << 20)
+#define FORGET_STEP (UINT64_C(1) << 20)
 
 /* ---- [worker] ---- */
 
@@ -78,6 +79,13 @@ fail:
 	unlinkat(store->dir_fd, SEGMENT_TMP, 0);
 }
 
+/* Not with a fast writer: it would come to pages that are not there. */
+void ahead_rest(const struct ahead *ahead)
+{
+	if (ahead->is_at_leisure)
+		worker_rest(REST_NS);
+}
+
 void log_populate(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 {
 	/* In small steps: each holds the process's memory map, for which a malloc of the core
@@ -87,6 +95,7 @@ void log_populate(struct ahead *ahead, uint8_t *from, size_t n_bytes)
 		if (madvise(from, step, MADV_POPULATE_WRITE) == 0) {
 			from += step;
 			n_bytes -= step;
+			ahead_rest(ahead);
 		} else if (errno == EINVAL) {
 			ahead->cannot_populate = true;
 		} else {
@@ -279,6 +288,7 @@ void clog_look_ahead(struct commit_log *log)
 	    !store->is_open)
 		return;
 	adapt_window(log);
+	log->ahead.is_at_leisure = log->window < store->options.prefault_bytes;
 	log->ahead.creates = wants_segment(log);
 	log->ahead.create_start = clog_next_start(log);
 	plan_pages(log);

@@ -143,6 +143,8 @@ static int write_pieces(struct ahead *ahead, int fd, uint64_t from, uint64_t n_b
 		*done += step;
 		if (!zero_turns(ahead, ZERO_WRITES, ZERO_FREE))
 			break;
+		if (*done % FOLIO_BYTES == 0)
+			ahead_rest(ahead);
 	}
 	return rc;
 }
