@@ -19,6 +19,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* It takes 10 ms. A busy machine makes a second of it; what waits for a time-out takes five. */
+#define STOP_MS 1000
+#define STOP_MOST_MS 4500
+
 static const char *program(char *buf, size_t size)
 {
 	const char *build = getenv("MOSAIC_BUILD");
@@ -291,11 +295,10 @@ void child_stop(struct child *c)
 {
 	uint64_t took_ms = child_stop_slowly(c);
 
-	if (took_ms >= 1000 && (IS_SANITIZED || getenv("KILL_ROUNDS")))
-		print_message("stopping took %llu ms; not judged in this run\n",
-			      (unsigned long long)took_ms);
-	else
-		assert_in_range(took_ms, 0, 999);
+	if (took_ms >= STOP_MS)
+		print_message("stopping took %llu ms\n", (unsigned long long)took_ms);
+	if (!IS_SANITIZED && !getenv("KILL_ROUNDS"))
+		assert_in_range(took_ms, 0, STOP_MOST_MS);
 }
 
 void child_kill_if_alive(struct child *c)

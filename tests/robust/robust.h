@@ -62,7 +62,7 @@ void child_start(struct child *c);
 int child_refused(struct child *c);
 /* Runs `mosaic ARGS...` in the folder to its end; output of both kinds in text. */
 int child_command(struct child *c, char *text, size_t size, const char *const *args);
-/* SIGTERM; gone with status 0 within a second, else the test fails. */
+/* SIGTERM; gone with status 0 and without waiting for a time-out, else the test fails. */
 void child_stop(struct child *c);
 /* The same, however long the disk takes for it; how many milliseconds it took. */
 uint64_t child_stop_slowly(struct child *c);
