@@ -160,8 +160,12 @@ static bool readable(int fd, int timeout_ms)
 
 static void say_log(const struct child *c)
 {
-	char *log = child_log(c);
-	print_message("---- log of the program ----\n%.6000s\n----\n", log);
+	char *log = child_log(c), *rest = log;
+
+	print_message("---- log of the program ----\n");
+	for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+		print_message("%.1000s\n", line); /* cmocka cuts a message at 1024 bytes */
+	print_message("----\n");
 	free(log);
 }
 
