@@ -35,6 +35,9 @@ struct level {
 	int64_t seen;   /* the cursor when the log ended at schedule.seen_end */
 	int64_t safe;   /* may be saved: the copies before it survive what an ack survives */
 	bool is_reading;
+	uint64_t n_lost; /* messages right before the cursor that cannot be read */
+	uint64_t lost_at; /* where the first of them lies */
+	int lost_why;
 	struct queue_unit unit;
 	struct mosaic_read units;
 	struct record_read record;
@@ -81,12 +84,25 @@ static bool level_target(struct broker *b, const struct message *m, struct messa
 	return true;
 }
 
+/* One line for a run of messages that are lost, when it ends. */
+static void level_tell_lost(struct level *l)
+{
+	if (l->n_lost == 0)
+		return;
+	LOG_WARN(l->schedule->broker->host, "delayed_message_lost",
+		 "level=%d messages=%llu first_offset=%llu reason=\"%s\"", l->queue->queue_id + 1,
+		 (unsigned long long)l->n_lost, (unsigned long long)l->lost_at,
+		 status_text(l->lost_why));
+	l->n_lost = 0;
+}
+
 /* 0: the cursor may move on. */
 static int level_deliver(struct level *l)
 {
 	struct broker *b = l->schedule->broker;
 	struct message copy;
 	uint64_t end;
+	level_tell_lost(l);
 	/* On disk the copy keeps DELAY, REAL_TOPIC and REAL_QID, as Apache's does. */
 	int rc = level_target(b, &l->record.m, &copy) ? sends_append(b, &copy, &end) : 0;
 	if (rc == 0) {
@@ -152,6 +168,15 @@ static int64_t level_due_in(const struct level *l)
 	return left > delay ? 0 : left;
 }
 
+static void level_lose(struct level *l, int why)
+{
+	if (l->n_lost++ == 0) {
+		l->lost_at = l->unit.phys_offset;
+		l->lost_why = why;
+	}
+	l->cursor++;
+}
+
 /* One message. 0: delivered, look at the next; else the level waits (timer or read). */
 static int level_step(struct level *l)
 {
@@ -175,10 +200,7 @@ static int level_step(struct level *l)
 		return rc;
 	}
 	if (rc == MOSAIC_E_NOTFOUND || rc == MOSAIC_E_CORRUPT) {
-		LOG_WARN(l->schedule->broker->host, "delayed_message_lost",
-			 "offset=%llu reason=\"%s\"", (unsigned long long)l->unit.phys_offset,
-			 status_text(rc));
-		l->cursor++;
+		level_lose(l, rc);
 		return 0;
 	}
 	if (rc == 0) {
@@ -199,6 +221,8 @@ static void level_run(struct level *l)
 		rc = level_step(l);
 	if (rc == 0)
 		level_arm(l, 0);
+	else if (rc != MOSAIC_PENDING)
+		level_tell_lost(l);
 }
 
 static void level_fire(struct mosaic_timer *timer)
@@ -243,8 +267,10 @@ void schedule_stop(struct schedule *s)
 {
 	const struct mosaic_host *host = s->broker->host;
 	s->stopped = true;
-	for (uint32_t i = 0; i < DELAY_LEVELS; i++)
+	for (uint32_t i = 0; i < DELAY_LEVELS; i++) {
 		host->timer_stop(host, &s->levels[i].timer);
+		level_tell_lost(&s->levels[i]);
+	}
 }
 
 void schedule_destroy(struct schedule *s)

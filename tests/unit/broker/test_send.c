@@ -382,6 +382,52 @@ static void delayed_message_comes_when_its_level_is_over(void **state)
 	rig_close(&r);
 }
 
+/* The record at an offset of the log no longer is one. Answers where the next begins. */
+static uint64_t spoil(struct rig *r, uint64_t at)
+{
+	struct mosaic_read read = { 0 };
+	uint32_t len;
+	assert_int_equal(log_read(r->log, at, 8, &read), 0);
+	assert_true(read.len >= 8);
+	len = get_be32(read.ptr);
+	memset((void *)(uintptr_t)(read.ptr + 4), 0, 4);
+	log_unpin(r->log, &read);
+	return at + len;
+}
+
+static void delayed_messages_that_are_lost_are_told_of_once(void **state)
+{
+	enum { N_LOST = 100 }; /* more than are looked at in a row */
+	struct rig r;
+	char text[64];
+	uint64_t at;
+	(void)state;
+	rig_open(&r, NULL);
+	struct mosaic_conn *c = rig_dial(&r);
+	at = r.log->end;
+	for (int i = 0; i <= N_LOST; i++)
+		rig_send(&r, c, "T", 0, "DELAY\1" "2\2", i < N_LOST ? "lost" : "kept");
+	for (int i = 0; i < N_LOST; i++)
+		at = spoil(&r, at);
+	fake_host_advance_ms(&r.host, 6000);
+	struct fake_frame f = rig_pull(&r, c, "T", 0, 0, "*");
+	assert_string_equal(rig_bodies(&f, text, sizeof(text)), "kept");
+	assert_true(fake_host_logged(&r.host, "delayed_message_lost level=2 messages=100 "));
+	fake_host_clear_log(&r.host);
+	fake_host_advance_ms(&r.host, 6000);
+	assert_false(fake_host_logged(&r.host, "delayed_message_lost"));
+
+	/* The last of a level are told of as well. */
+	at = r.log->end;
+	for (int i = 0; i < 2; i++)
+		rig_send(&r, c, "T", 0, "DELAY\1" "2\2", "lost");
+	for (int i = 0; i < 2; i++)
+		at = spoil(&r, at);
+	fake_host_advance_ms(&r.host, 6000);
+	assert_true(fake_host_logged(&r.host, "delayed_message_lost level=2 messages=2 "));
+	rig_close(&r);
+}
+
 /* What delayOffset.json holds of level 2. */
 static int64_t saved_cursor(struct rig *r)
 {
@@ -535,6 +581,7 @@ int main(void)
 		cmocka_unit_test(batches_that_cannot_be_kept_are_refused),
 		cmocka_unit_test(properties_are_the_clients_and_the_brokers),
 		cmocka_unit_test(delayed_message_comes_when_its_level_is_over),
+		cmocka_unit_test(delayed_messages_that_are_lost_are_told_of_once),
 		cmocka_unit_test(a_delay_cursor_is_saved_after_the_copies_are_durable),
 		cmocka_unit_test(a_topic_without_queues_is_refused),
 		cmocka_unit_test(delayed_message_comes_to_the_queue_it_was_sent_to),
