@@ -108,11 +108,27 @@ static void put_queues(const struct broker *b, struct json_writer *w)
 	put_text(w, "timerDequeueTps", "0.0");
 }
 
+/* Empty while sends are taken. Not by put_text: the reason of a failed disk is long. */
+static void put_read_only(const struct broker *b, struct json_writer *w)
+{
+	const struct log *log = b->log;
+	const char *why = "";
+
+	if (log->is_broken)
+		why = log->why[0] ? log->why : status_text(MOSAIC_E_FATAL);
+	else if (log->retention.is_full)
+		why = "the disk is fuller than diskStop allows";
+	else if (log->is_out_of_space)
+		why = "the disk had no room for the last message";
+	jw_put_cstr(w, "mosaicReadOnly", why);
+}
+
 static void put_life(const struct broker *b, struct json_writer *w, int64_t earliest_ms)
 {
 	int64_t up = ((int64_t)host_wall_ms(b->host) - b->boot_ms) / 1000;
 
 	jw_put_cstr(w, "brokerActive", b->log->is_broken ? "false" : "true");
+	put_read_only(b, w);
 	put_number(w, "bootTimestamp", b->boot_ms);
 	put_text(w, "runtime",
 		 "[ %" PRId64 " days, %" PRId64 " hours, %" PRId64 " minutes, %" PRId64

@@ -27,6 +27,7 @@ int64_t queue_tags_code(const struct queue *q, const struct message *m)
 static int no_room(struct log *log, struct mosaic_stream *stream, int rc)
 {
 	log->priv->full = stream;
+	log->is_out_of_space = rc == MOSAIC_E_NOSPACE;
 	return rc == MOSAIC_E_AGAIN || rc == MOSAIC_E_NOSPACE ? rc : MOSAIC_E_FATAL;
 }
 
@@ -107,6 +108,7 @@ int log_append(struct log *log, struct queue *queue, struct message *m, uint64_t
 	ops->commit(log->commit_log, len);
 	log->end += len;
 	log->visible = log->end;
+	log->is_out_of_space = false;
 	log->stats.records++;
 	log->stats.bytes += len;
 	*end = log->end;

@@ -68,6 +68,7 @@ struct log {
 	int64_t last_unit_ms;    /* its store time */
 	uint64_t n_units;        /* the next offsets of all queues, added up */
 	bool is_open, is_broken;
+	bool is_out_of_space; /* for the last append: E_NOSPACE */
 	char why[512]; /* why it is broken */
 	struct log_stats stats;
 	struct retention retention;

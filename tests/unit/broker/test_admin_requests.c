@@ -148,6 +148,39 @@ static void runtime_info_has_what_tools_read(void **state)
 	rig_close(&r);
 }
 
+static void assert_read_only(struct rig *r, struct mosaic_conn *c, const char *why)
+{
+	fake_conn_request(c, REQ_GET_BROKER_RUNTIME_INFO, NO_BODY, NULL);
+	struct fake_frame f = rig_wait(r, c);
+	json_t *body = rig_json(&f);
+	struct mosaic_slice said =
+		json_get_str(json_object_get(body, "table"), "mosaicReadOnly");
+	assert_non_null(said.ptr);
+	if (!slice_is(said, why))
+		fail_msg("it says \"%.*s\"", SLICE_ARG(said));
+	json_decref(body);
+}
+
+static void runtime_info_says_why_sends_are_refused(void **state)
+{
+	struct rig r;
+	struct mosaic_error err = ERR_INIT;
+	(void)state;
+	struct mosaic_conn *c = start(&r);
+	assert_read_only(&r, c, "");
+	r.log->is_out_of_space = true;
+	assert_read_only(&r, c, "the disk had no room for the last message");
+	rig_send(&r, c, "T", 0, "", "x");
+	assert_read_only(&r, c, "");
+	r.log->retention.is_full = true;
+	assert_read_only(&r, c, "the disk is fuller than diskStop allows");
+	r.log->retention.is_full = false;
+	err_set(&err, MOSAIC_E_IO, "fsync of the log failed: EIO");
+	log_fail(r.log, &err);
+	assert_read_only(&r, c, "fsync of the log failed: EIO");
+	rig_close(&r);
+}
+
 static void topic_stats_have_offsets_and_times_of_every_queue(void **state)
 {
 	struct rig r;
@@ -368,6 +401,7 @@ int main(void)
 		cmocka_unit_test(retention_has_rocketmqs_properties),
 		cmocka_unit_test(a_full_disk_is_refused_in_apaches_words),
 		cmocka_unit_test(runtime_info_has_what_tools_read),
+		cmocka_unit_test(runtime_info_says_why_sends_are_refused),
 		cmocka_unit_test(topic_stats_have_offsets_and_times_of_every_queue),
 		cmocka_unit_test(consume_stats_show_the_lag),
 		cmocka_unit_test(who_consumes_what),
