@@ -129,17 +129,13 @@ static bool copies_on_write(int fd)
 static int write_pieces(struct ahead *ahead, int fd, uint64_t from, uint64_t n_bytes,
 			uint64_t *done)
 {
-	static const uint8_t zeros[FOLIO_BYTES];
 	const uint64_t most = ahead->zeros_are_synced ? SMALL_FOLIO : FOLIO_BYTES;
 	int rc = 0;
 	for (*done = 0; *done < n_bytes && rc == 0;) {
-		const void *base = zeros;
 		const uint64_t step = n_bytes - *done < most ? n_bytes - *done : most;
-		struct iovec iov = { .iov_len = step };
-		__builtin_memcpy(&iov.iov_base, &base, sizeof(base)); /* an iovec has no const */
 		if (!zero_turns(ahead, ZERO_FREE, ZERO_WRITES))
 			break;
-		rc = io_pwritev(fd, &iov, 1, from + *done);
+		rc = io_write_zeros(fd, from + *done, from + *done + step);
 		*done += step;
 		if (!zero_turns(ahead, ZERO_WRITES, ZERO_FREE))
 			break;
