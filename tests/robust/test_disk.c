@@ -50,6 +50,19 @@ static bool mount_small(const char *dir, const char *size)
 	return false;
 }
 
+/* A child whose folder "small" is such a disk; or the test is skipped. */
+static void init_on_small_disk(struct child *c, const char *size)
+{
+	char path[128];
+	child_init(c);
+	child_path(c, "small", path, sizeof(path));
+	assert_int_equal(mkdir(path, 0755), 0);
+	if (!mount_small(path, size)) {
+		child_fini(c);
+		skip();
+	}
+}
+
 static void write_ballast(const char *path, size_t bytes)
 {
 	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -65,13 +78,7 @@ static void full_disk(const char *flush)
 	struct load l;
 	char path[128], ballast[128];
 
-	child_init(&c);
-	child_path(&c, "small", path, sizeof(path));
-	assert_int_equal(mkdir(path, 0755), 0);
-	if (!mount_small(path, "24m")) {
-		child_fini(&c);
-		skip();
-	}
+	init_on_small_disk(&c, "24m");
 	child_path(&c, "small/ballast", ballast, sizeof(ballast));
 	write_ballast(ballast, 12 << 20);
 	assert_int_equal(symlink("small/store", child_path(&c, "store", path, sizeof(path))), 0);
@@ -128,13 +135,7 @@ static void a_start_on_a_full_disk_says_so(void **state)
 	struct child c;
 	char path[128];
 
-	child_init(&c);
-	child_path(&c, "small", path, sizeof(path));
-	assert_int_equal(mkdir(path, 0755), 0);
-	if (!mount_small(path, "512k")) {
-		child_fini(&c);
-		skip();
-	}
+	init_on_small_disk(&c, "512k");
 	assert_int_equal(symlink("small", child_path(&c, "store", path, sizeof(path))), 0);
 	child_config(&c, STORE, "flush-async", "", "");
 	child_start(&c);
@@ -253,13 +254,7 @@ static void holes_at_the_end_of_the_log_and_a_full_disk_are_refused_in_words(voi
 	struct statvfs fs;
 	char path[128], ballast[128];
 
-	child_init(&c);
-	child_path(&c, "small", path, sizeof(path));
-	assert_int_equal(mkdir(path, 0755), 0);
-	if (!mount_small(path, "24m")) {
-		child_fini(&c);
-		skip();
-	}
+	init_on_small_disk(&c, "24m");
 	assert_int_equal(symlink("small", child_path(&c, "store", path, sizeof(path))), 0);
 	start_in(&c, "flush-sync");
 	load_init(&l, "RobustHoles", 500);
